@@ -1,1 +1,16 @@
-export {};
+export {
+  CpuBackend,
+  Graph,
+  GraphAllocator,
+  measureGraph,
+  readTensor,
+  repackableTypes,
+  TensorBuffer,
+  writeTensor,
+  zeroTensor,
+} from './backend.js';
+export { type GgmlCodec, ggmlCodec } from './codec.js';
+export { GGML_ERRORS } from './errors.js';
+export { liveHandleCount } from './handle.js';
+export { type Shape4, Tensor } from './tensor.js';
+export { type RopeOptions, TensorContext } from './tensor-context.js';
