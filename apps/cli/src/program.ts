@@ -1,0 +1,42 @@
+/** The tree of commands. */
+import { Command } from 'commander';
+import { addDoctorCommand } from './commands/doctor.js';
+import type { StartCommand } from './define-command.js';
+import { colorsFor } from './terminal/color.js';
+import type { CliHost } from './terminal/host.js';
+import { VERSION } from './version.js';
+
+/** What {@link buildProgram} needs. */
+export interface ProgramOptions {
+  readonly host: CliHost;
+  /** True when `--no-color` was given; help is printed before options are parsed. */
+  readonly isColorRefused: boolean;
+  readonly start: StartCommand;
+}
+
+/** Builds the program; nothing runs until its `parseAsync` is called. */
+export function buildProgram({ host, isColorRefused, start }: ProgramOptions): Command {
+  const program = new Command('tuneyard');
+  const colors = colorsFor({ stream: host.stdout, env: host.env, isRefused: isColorRefused });
+  program
+    .description('Fine-tune, check, convert and use language models on your own machine.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .option('--workspace <dir>', 'directory of artifacts and runs (default: ./.tuneyard)')
+    .option('--json', 'print results as JSON on stdout; long runs print one event per line')
+    .option('--no-color', 'print without colours')
+    .option('--debug', 'print the stack when something unexpected goes wrong')
+    .configureHelp({ showGlobalOptions: true, styleTitle: (text) => colors.bold(text) })
+    .configureOutput({
+      writeOut: (text) => host.stdout.write(text),
+      writeErr: (text) => host.stderr.write(text),
+      outputError: () => undefined,
+      getOutHelpWidth: () => host.stdout.columns ?? 80,
+      getOutHasColors: () => colors.isColorSupported,
+    })
+    .exitOverride()
+    .addHelpText('after', '\nRun `tuneyard <command> --help` for examples.');
+  addDoctorCommand(program, start);
+  return program;
+}
