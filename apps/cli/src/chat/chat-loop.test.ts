@@ -1,6 +1,5 @@
-import type { ChatMessage } from '@tuneyard/data';
 import { describe, expect, it } from 'vitest';
-import { runChatLoop } from './chat-loop.js';
+import { type ChatTurn, runChatLoop } from './chat-loop.js';
 
 async function converse(lines: string[], system?: string) {
   const asked: string[][] = [];
@@ -11,7 +10,7 @@ async function converse(lines: string[], system?: string) {
       yield* lines;
     })(),
     system,
-    reply: (messages: readonly ChatMessage[]) => {
+    reply: (messages: readonly ChatTurn[]) => {
       asked.push(messages.map(({ role, content }) => `${role}: ${content}`));
       return Promise.resolve(`answer ${asked.length}`);
     },

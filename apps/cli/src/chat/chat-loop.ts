@@ -3,7 +3,12 @@
  *
  * Knows nothing of models or terminals; both are given.
  */
-import type { ChatMessage } from '@tuneyard/data';
+
+/** One message of a conversation. */
+export interface ChatTurn {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string;
+}
 
 /** What a conversation runs on. */
 export interface ChatLoopOptions {
@@ -12,7 +17,7 @@ export interface ChatLoopOptions {
   /** First system message, if any. */
   readonly system: string | undefined;
   /** Writes the reply to the conversation and returns its text. */
-  readonly reply: (messages: readonly ChatMessage[]) => Promise<string>;
+  readonly reply: (messages: readonly ChatTurn[]) => Promise<string>;
   /** Shows a note that is not part of the conversation. */
   readonly note: (text: string) => void;
   /** Called whenever the next line is awaited. */
@@ -81,7 +86,7 @@ function handleCommand(line: string, conversation: Conversation, options: ChatLo
 
 class Conversation {
   system: string | undefined;
-  messages: readonly ChatMessage[] = [];
+  messages: readonly ChatTurn[] = [];
 
   constructor(system: string | undefined) {
     this.system = system;
@@ -92,7 +97,7 @@ class Conversation {
     this.messages = this.system === undefined ? [] : [{ role: 'system', content: this.system }];
   }
 
-  with(message: ChatMessage): readonly ChatMessage[] {
+  with(message: ChatTurn): readonly ChatTurn[] {
     return [...this.messages, message];
   }
 }
