@@ -23,6 +23,8 @@ export interface RopeOptions {
 // Rotate-half pairing (x[i], x[i + d/2]), as Hugging Face weights are laid out.
 const ROPE_MODE_NEOX = 2;
 
+const PRETENDED_ADDRESS = 0x1000n;
+
 /** Owns the metadata of its tensors; the data lives in buffers. */
 export class TensorContext extends NativeHandle {
   /**
@@ -39,6 +41,14 @@ export class TensorContext extends NativeHandle {
       raw.ggml_init({ mem_size: bytes, mem_buffer: null, no_alloc: true }),
       (pointer) => raw.ggml_free(pointer),
     );
+  }
+
+  /**
+   * Gives a leaf an address that does not exist, so that measuring a graph counts intermediate results
+   * only and takes no memory. Computing with it is undefined: planning passes only.
+   */
+  pretendPlaced(leaf: Tensor): void {
+    loadGgml().setTensorAddress(pointerOf(leaf), PRETENDED_ADDRESS);
   }
 
   /** A new leaf without data. Shape fastest axis first, up to four axes. */
@@ -227,38 +237,32 @@ export class TensorContext extends NativeHandle {
     return this.#node('ggml_reshape_4d', a, x, y, z, w);
   }
 
-  /** Rows [firstRow, firstRow + rows) of the matrix `a`, seen without a copy. */
-  viewRows(a: Tensor, firstRow: number, rows: number): Tensor {
-    const [n, m] = a.shape;
-    assert(firstRow >= 0 && firstRow + rows <= m, `viewRows: ${firstRow}+${rows} of ${m}`);
-    const strides = loadGgml().tensorStrides(pointerOf(a));
-    const [, nb1] = strides;
-    return this.#node(
-      'ggml_view_4d',
-      a,
-      n,
-      rows,
-      1,
-      1,
-      nb1,
-      nb1 * rows,
-      nb1 * rows,
-      nb1 * firstRow,
+  /** Elements [first, first + count) along `axis`, seen without a copy. */
+  slice(a: Tensor, axis: 0 | 1 | 2 | 3, first: number, count: number): Tensor {
+    const size = a.shape[axis];
+    assert(
+      first >= 0 && first + count <= size,
+      `slice: ${first}+${count} of ${size} on axis ${axis}`,
     );
+    if (count === size) return a;
+    const strides = loadGgml().tensorStrides(pointerOf(a));
+    const shape = a.shape.map((n, i) => (i === axis ? count : n)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const [, nb1, nb2, nb3] = strides;
+    return this.#node('ggml_view_4d', a, ...shape, nb1, nb2, nb3, strides[axis] * first);
   }
 
-  /** Columns [first, first + count) of each row of the matrix `a`, seen without a copy. */
-  viewColumns(a: Tensor, first: number, count: number): Tensor {
-    const [n, m] = a.shape;
-    assert(first >= 0 && first + count <= n, `viewColumns: ${first}+${count} of ${n}`);
-    const [nb0, nb1] = loadGgml().tensorStrides(pointerOf(a));
-    return this.#node('ggml_view_4d', a, count, m, 1, 1, nb1, nb1 * m, nb1 * m, nb0 * first);
-  }
-
-  /** The first `shape` part of `a` along every axis, keeping its strides. */
-  viewLeading(a: Tensor, shape: Shape4): Tensor {
-    const [, nb1, nb2, nb3] = loadGgml().tensorStrides(pointerOf(a));
-    return this.#node('ggml_view_4d', a, ...shape, nb1, nb2, nb3, 0);
+  /** Joins two tensors along `axis`; all other axes are equal. */
+  concat(a: Tensor, b: Tensor, axis: 0 | 1 | 2 | 3): Tensor {
+    assert(
+      a.shape.every((n, i) => i === axis || n === b.shape[i]),
+      `concat: [${a.shape}] and [${b.shape}] on axis ${axis}`,
+    );
+    return this.#node('ggml_concat', a, b, axis);
   }
 
   /**

@@ -56,6 +56,8 @@ export type RawGgml = Bound<typeof GGML_POINTER_FUNCTIONS, bigint> &
     readonly tensorStrides: (tensor: bigint) => readonly [number, number, number, number];
     /** Reads the numeric type code of a tensor. */
     readonly tensorTypeCode: (tensor: bigint) => number;
+    /** Writes `data` of a tensor: a fake address that only planning passes may use. */
+    readonly setTensorAddress: (tensor: bigint, address: bigint) => void;
     /** Dequantizes `elements` values from `src` into `dst` with the type's own `to_float`. */
     readonly toFloat: (typeCode: number, src: Uint8Array, dst: Float32Array) => boolean;
     /** The buffer type that holds repacked quantized weights, where this CPU variant has one. */
@@ -72,6 +74,7 @@ export type RawGgml = Bound<typeof GGML_POINTER_FUNCTIONS, bigint> &
 const TENSOR_TYPE = 0n;
 const TENSOR_NE = 16n;
 const TENSOR_NB = 48n;
+const TENSOR_DATA = 248n;
 const TRAITS_TO_FLOAT = 40n;
 const LOG_LINES_MAX = 50;
 
@@ -223,6 +226,8 @@ function memoryReaders(raw: RawGgml, cpu: LibraryHandle): object {
     tensorShape: (tensor: bigint) => four(tensor, TENSOR_NE),
     tensorStrides: (tensor: bigint) => four(tensor, TENSOR_NB),
     tensorTypeCode: (tensor: bigint) => koffi.decode(tensor + TENSOR_TYPE, 'int') as number,
+    setTensorAddress: (tensor: bigint, address: bigint) =>
+      koffi.encode(tensor + TENSOR_DATA, 'uint64_t', address),
     toFloat: (typeCode: number, src: Uint8Array, dst: Float32Array) => {
       const traits = raw.ggml_get_type_traits(typeCode);
       const pointer = koffi.decode(traits + TRAITS_TO_FLOAT, 'void*') as bigint | null;
