@@ -3,7 +3,7 @@
     python test/oracles/make_peft_fixtures.py
 
 Beside each adapter: `expected.safetensors` with merged weights (PEFT's own merge_and_unload) and
-the logits of the adapted model, and `fixture.json` with the token ids and the scale of every module.
+the logits of the adapted model; `fixture.json` with the token ids and the scale of every module.
 """
 
 import json
