@@ -256,6 +256,27 @@ export class TensorContext extends NativeHandle {
     return this.#node('ggml_view_4d', a, ...shape, nb1, nb2, nb3, strides[axis] * first);
   }
 
+  /**
+   * Sees [heads·D, T, S] as [D, heads, T, S], keeping the strides of the outer axes; the first axis must be
+   * contiguous.
+   */
+  splitHeads(
+    a: Tensor,
+    {
+      headDim,
+      heads,
+      tokens,
+      rows,
+    }: { headDim: number; heads: number; tokens: number; rows: number },
+  ): Tensor {
+    assert(
+      a.shape.join() === [headDim * heads, tokens, rows, 1].join(),
+      `splitHeads: [${a.shape}] is not [${headDim * heads}, ${tokens}, ${rows}]`,
+    );
+    const [nb0, nb1, nb2] = loadGgml().tensorStrides(pointerOf(a));
+    return this.#node('ggml_view_4d', a, headDim, heads, tokens, rows, nb0 * headDim, nb1, nb2, 0);
+  }
+
   /** Joins two tensors along `axis`; all other axes are equal. */
   concat(a: Tensor, b: Tensor, axis: 0 | 1 | 2 | 3): Tensor {
     assert(

@@ -68,6 +68,8 @@ export type RawGgml = Bound<typeof GGML_POINTER_FUNCTIONS, bigint> &
     readonly version: string;
     /** Lines the library has logged so far, oldest first, bounded. */
     readonly log: readonly string[];
+    /** The callback that collects them, for other libraries that log. */
+    readonly logCallback: unknown;
   };
 
 // Offsets inside `struct ggml_tensor` and `struct ggml_type_traits`, ggml 0.23.0.
@@ -151,14 +153,15 @@ function bindLibraries(): RawGgml {
   })) {
     functions[name] = base.func(`${returns} ${name}(${parameters})`);
   }
-  const log = captureLog(base);
+  const { lines, callback } = captureLog(base);
   const raw = {
     ...functions,
     ...memoryReaders(functions as RawGgml, cpu),
     directory,
     cpuVariant: variant,
     version,
-    log,
+    log: lines,
+    logCallback: callback,
   } as unknown as RawGgml;
   checkLayouts(raw);
   return raw;
@@ -197,7 +200,7 @@ function loadBestCpu(directory: string): { library: LibraryHandle; variant: stri
 }
 
 /** Keeps the library's log lines instead of letting it write to stderr. */
-function captureLog(base: LibraryHandle): readonly string[] {
+function captureLog(base: LibraryHandle): { lines: readonly string[]; callback: unknown } {
   const lines: string[] = [];
   const proto = koffi.proto('void tuneyard_ggml_log(int level, str text, void* user_data)');
   const callback = koffi.register((_level: number, text: string) => {
@@ -205,7 +208,7 @@ function captureLog(base: LibraryHandle): readonly string[] {
     if (lines.length > LOG_LINES_MAX) lines.shift();
   }, koffi.pointer(proto));
   base.func('void ggml_log_set(tuneyard_ggml_log* callback, void* user_data)')(callback, null);
-  return lines;
+  return { lines, callback };
 }
 
 function memoryReaders(raw: RawGgml, cpu: LibraryHandle): object {
