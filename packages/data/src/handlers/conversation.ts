@@ -1,0 +1,144 @@
+/**
+ * What every record becomes: a conversation, a document, or a rejection with a named reason.
+ *
+ * Nothing is dropped in silence: a record that cannot be learned from ends in a bucket with its row.
+ */
+
+/** A call of a function that the assistant made. */
+export interface ToolCall {
+  readonly type: 'function';
+  readonly id?: string;
+  /** `arguments` is parsed JSON, the form chat templates expect. */
+  readonly function: { readonly name: string; readonly arguments: unknown };
+}
+
+/** One turn. Field names are those that chat templates read. */
+export interface ConversationMessage {
+  readonly role: 'system' | 'user' | 'assistant' | 'tool';
+  readonly content: string;
+  readonly tool_calls?: readonly ToolCall[];
+  readonly tool_call_id?: string;
+  readonly name?: string;
+}
+
+/** Where a record stands. */
+export interface RowOrigin {
+  /** Name of the data set or its file. */
+  readonly source: string;
+  /** 1-based; the line of a line-based file, else the position in the array. */
+  readonly row: number;
+}
+
+/** A dialogue that ends with an answer. */
+export interface Conversation extends RowOrigin {
+  readonly kind: 'conversation';
+  readonly messages: readonly ConversationMessage[];
+  readonly tools?: readonly unknown[];
+}
+
+/** A raw text for pre-training. */
+export interface TextDocument extends RowOrigin {
+  readonly kind: 'document';
+  readonly text: string;
+}
+
+/** Why a record was not turned into a sample. Part of the report format: names are stable. */
+export const REJECT_BUCKETS = [
+  'malformed_json',
+  'not_an_object',
+  'missing_field',
+  'wrong_type',
+  'no_messages',
+  'unknown_role',
+  'wrong_role_order',
+  'no_answer',
+  'empty_answer',
+  'empty_text',
+  'bad_tools',
+  'unsupported_content',
+  'template_refused',
+  'nothing_learned',
+  'over_length',
+  'duplicate',
+] as const;
+
+/** One of {@link REJECT_BUCKETS}. */
+export type RejectBucket = (typeof REJECT_BUCKETS)[number];
+
+/** A record that gives no sample. */
+export interface RejectedRecord extends RowOrigin {
+  readonly kind: 'rejected';
+  readonly bucket: RejectBucket;
+  /** One sentence: what was found and what was expected. */
+  readonly reason: string;
+}
+
+/** What a parser returns for a record it refuses; a class because a record may have any fields. */
+export class Rejection {
+  readonly bucket: RejectBucket;
+  readonly reason: string;
+
+  constructor(bucket: RejectBucket, reason: string) {
+    this.bucket = bucket;
+    this.reason = reason;
+  }
+}
+
+/** Refuses a record: `reason` says what was found and what was expected. */
+export function reject(bucket: RejectBucket, reason: string): Rejection {
+  return new Rejection(bucket, reason);
+}
+
+/** Tells a rejection from a parsed value. */
+export function isRejection(value: unknown): value is Rejection {
+  return value instanceof Rejection;
+}
+
+/** Gives a rejection its place. */
+export function rejectedAt(origin: RowOrigin, { bucket, reason }: Rejection): RejectedRecord {
+  return { kind: 'rejected', source: origin.source, row: origin.row, bucket, reason };
+}
+
+/**
+ * Checks the order of turns: an optional system turn, a user turn, then answers in alternation with user
+ * turns or tool results, ending with an answer.
+ */
+export function checkTurns(messages: readonly ConversationMessage[]): Rejection | undefined {
+  const first = messages[0]?.role === 'system' ? 1 : 0;
+  if (messages.length === first) return reject('no_messages', 'there are no turns');
+  for (let i = first; i < messages.length; i++) {
+    const fault = checkTurn(messages, i, first);
+    if (fault !== undefined) return fault;
+  }
+  const last = messages.at(-1);
+  if (last?.role === 'assistant') return undefined;
+  return reject('no_answer', `the dialogue ends with a ${last?.role} turn, not an answer`);
+}
+
+function checkTurn(
+  messages: readonly ConversationMessage[],
+  at: number,
+  first: number,
+): Rejection | undefined {
+  const message = messages[at] as ConversationMessage;
+  const before = at === first ? 'start' : (messages[at - 1]?.role ?? 'start');
+  if (!ALLOWED_AFTER[before]?.includes(message.role)) {
+    const allowed = ALLOWED_AFTER[before]?.join(' or ');
+    const place = before === 'start' ? 'the first turn' : `turn ${at + 1}, after ${before},`;
+    return reject('wrong_role_order', `${place} is ${message.role}; expected ${allowed}`);
+  }
+  const isEmptyAnswer =
+    message.role === 'assistant' &&
+    message.content.trim() === '' &&
+    (message.tool_calls?.length ?? 0) === 0;
+  return isEmptyAnswer
+    ? reject('empty_answer', `the answer in turn ${at + 1} is empty`)
+    : undefined;
+}
+
+const ALLOWED_AFTER: { readonly [role: string]: readonly string[] } = {
+  start: ['user'],
+  user: ['assistant'],
+  assistant: ['user', 'tool'],
+  tool: ['assistant', 'tool'],
+};

@@ -1,0 +1,161 @@
+/** Dialogue records: ShareGPT `conversations` with from/value, and OpenAI `messages` with role/content. */
+import type { ParsedDialogue } from './alpaca.js';
+import {
+  type ConversationMessage,
+  checkTurns,
+  isRejection,
+  type Rejection,
+  reject,
+  type ToolCall,
+} from './conversation.js';
+import type { ColumnNames, RoleTags } from './dataset-spec.js';
+import {
+  firstRejection,
+  isJsonRecord,
+  type JsonRecord,
+  optionalText,
+  parseJson,
+  toolList,
+  wrongType,
+} from './record-fields.js';
+
+/**
+ * Turns one dialogue record into a dialogue.
+ *
+ * A leading system turn wins over the system column. A `function_call` turn is an assistant turn with tool
+ * calls, an `observation` turn is a tool result. Source: LLaMA-Factory v0.9.3, data format "sharegpt";
+ * OpenAI chat fine-tuning format for `tool_calls`, `tool_call_id` and content parts.
+ */
+export function parseShareGpt(
+  record: JsonRecord,
+  columns: ColumnNames,
+  tags: RoleTags,
+): ParsedDialogue | Rejection {
+  const turns = record[columns.messages];
+  if (turns === undefined || turns === null) {
+    const found = Object.keys(record).slice(0, 12).join(', ') || 'none';
+    return reject('missing_field', `no field '${columns.messages}'; fields found: ${found}`);
+  }
+  if (!Array.isArray(turns)) return wrongType(columns.messages, turns, 'a list of turns');
+  const system = optionalText(record, columns.system);
+  const tools = toolList(record, columns.tools);
+  const fault = firstRejection(system, tools);
+  if (fault !== undefined) return fault;
+  const parsed: ConversationMessage[] = [];
+  for (const [index, turn] of turns.entries()) {
+    const message = parseTurn(turn, `${columns.messages}[${index}]`, tags);
+    if (isRejection(message)) return message;
+    parsed.push(message);
+  }
+  const needsSystem = system !== '' && parsed[0]?.role !== 'system';
+  const messages: ConversationMessage[] = needsSystem
+    ? [{ role: 'system', content: system as string }, ...parsed]
+    : parsed;
+  const order = checkTurns(messages);
+  if (order !== undefined) return order;
+  return tools === undefined ? { messages } : { messages, tools: tools as readonly unknown[] };
+}
+
+function parseTurn(turn: unknown, where: string, tags: RoleTags): ConversationMessage | Rejection {
+  if (!isJsonRecord(turn)) return wrongType(where, turn, 'an object with role and content');
+  const role = turn[tags.role_tag];
+  if (typeof role !== 'string') {
+    return wrongType(`${where}.${tags.role_tag}`, role, `the text of a role`);
+  }
+  const content = turnContent(turn, `${where}.${tags.content_tag}`, tags);
+  if (isRejection(content)) return content;
+  switch (role) {
+    case tags.user_tag:
+      return { role: 'user', content };
+    case tags.system_tag:
+    case 'developer':
+      return { role: 'system', content };
+    case tags.observation_tag:
+      return toolResult(turn, content);
+    case tags.function_tag:
+      return functionCall(content, where);
+    case tags.assistant_tag:
+      return answer(turn, content, where);
+    default:
+      return reject('unknown_role', `${where} has the role '${role}'; known: ${knownRoles(tags)}`);
+  }
+}
+
+function knownRoles(tags: RoleTags): string {
+  return [
+    tags.user_tag,
+    tags.assistant_tag,
+    tags.system_tag,
+    tags.observation_tag,
+    tags.function_tag,
+  ].join(', ');
+}
+
+/** Text, null beside tool calls, or a list of text parts. */
+function turnContent(turn: JsonRecord, where: string, tags: RoleTags): string | Rejection {
+  const content = turn[tags.content_tag];
+  if (typeof content === 'string') return content;
+  const hasCalls = turn['tool_calls'] !== undefined && turn['tool_calls'] !== null;
+  if ((content === null || content === undefined) && hasCalls) return '';
+  if (!Array.isArray(content)) return wrongType(where, content, 'text');
+  const texts: string[] = [];
+  for (const part of content) {
+    if (!isJsonRecord(part) || part['type'] !== 'text' || typeof part['text'] !== 'string') {
+      return reject('unsupported_content', `${where} has a part that is not text`);
+    }
+    texts.push(part['text']);
+  }
+  return texts.join('');
+}
+
+function toolResult(turn: JsonRecord, content: string): ConversationMessage {
+  const id = turn['tool_call_id'];
+  const name = turn['name'];
+  return {
+    role: 'tool',
+    content,
+    ...(typeof id === 'string' ? { tool_call_id: id } : {}),
+    ...(typeof name === 'string' ? { name } : {}),
+  };
+}
+
+/** A ShareGPT function call: JSON text of one call or of a list of calls. */
+function functionCall(content: string, where: string): ConversationMessage | Rejection {
+  const parsed = parseJson(content);
+  const calls: ToolCall[] = [];
+  for (const call of Array.isArray(parsed) ? parsed : [parsed]) {
+    const one = toolCall(call, where);
+    if (isRejection(one)) return one;
+    calls.push(one);
+  }
+  return { role: 'assistant', content: '', tool_calls: calls };
+}
+
+function answer(turn: JsonRecord, content: string, where: string): ConversationMessage | Rejection {
+  const raw = turn['tool_calls'];
+  if (raw === undefined || raw === null) return { role: 'assistant', content };
+  if (!Array.isArray(raw)) return wrongType(`${where}.tool_calls`, raw, 'a list of calls');
+  const calls: ToolCall[] = [];
+  for (const [index, call] of raw.entries()) {
+    const place = `${where}.tool_calls[${index}]`;
+    const inner = isJsonRecord(call) ? call['function'] : undefined;
+    const one = toolCall(inner, place);
+    if (isRejection(one)) return one;
+    const id = (call as JsonRecord)['id'];
+    calls.push(typeof id === 'string' ? { ...one, id } : one);
+  }
+  return { role: 'assistant', content, tool_calls: calls };
+}
+
+function toolCall(value: unknown, where: string): ToolCall | Rejection {
+  const name = isJsonRecord(value) ? value['name'] : undefined;
+  if (!isJsonRecord(value) || typeof name !== 'string') {
+    return reject('bad_tools', `${where} is not a call with a name and arguments`);
+  }
+  const raw = value['arguments'] ?? {};
+  const parsed = typeof raw === 'string' ? parseJson(raw) : raw;
+  if (parsed === undefined) {
+    return reject('bad_tools', `${where}: the arguments of '${name}' are not JSON`);
+  }
+  return { type: 'function', function: { name, arguments: parsed } };
+}
