@@ -1,0 +1,30 @@
+/** What the trainer eats. */
+
+/** One tokenized sample. */
+export interface TokenizedSample {
+  readonly ids: Int32Array;
+  /**
+   * 1 where this position's token is a label, that is, predicted from the positions before it. Position 0
+   * never is. Same length as `ids`.
+   */
+  readonly learned: Uint8Array;
+  /** 1-based row of the source. */
+  readonly row: number;
+  /** Name of the data set. */
+  readonly source: string;
+}
+
+/** One row of a micro-batch: one or more samples end to end that must not see one another. */
+export interface PackedRow {
+  readonly ids: Int32Array;
+  readonly learned: Uint8Array;
+  /** Sum = `ids.length`; positions restart and attention stops at each boundary. */
+  readonly segmentLengths: readonly number[];
+}
+
+/** Counts the labels of a mask. */
+export function countLearned(learned: Uint8Array): number {
+  let count = 0;
+  for (const flag of learned) count += flag;
+  return count;
+}
