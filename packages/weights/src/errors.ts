@@ -1,0 +1,43 @@
+/** Codes that the weights package raises. */
+export const WEIGHTS_ERRORS = {
+  /** The model's architecture is not one that Tuneyard knows. */
+  WEIGHTS_UNKNOWN_ARCHITECTURE: 'WEIGHTS_UNKNOWN_ARCHITECTURE',
+  /** A JSON file of a model or adapter is not JSON, not an object, or too large. */
+  WEIGHTS_JSON_INVALID: 'WEIGHTS_JSON_INVALID',
+  /** A field of a model configuration is missing or holds a value that is not allowed. */
+  WEIGHTS_CONFIG_FIELD: 'WEIGHTS_CONFIG_FIELD',
+  /** The configuration asks for something that the known architectures here do not compute. */
+  WEIGHTS_UNSUPPORTED_FEATURE: 'WEIGHTS_UNSUPPORTED_FEATURE',
+  /** No model is at the path: neither a Hugging Face directory nor a GGUF file. */
+  WEIGHTS_MODEL_NOT_FOUND: 'WEIGHTS_MODEL_NOT_FOUND',
+  /** A parameter that the configuration implies is not in the files. */
+  WEIGHTS_MISSING_TENSOR: 'WEIGHTS_MISSING_TENSOR',
+  /** The files hold a tensor that no parameter of the architecture explains. */
+  WEIGHTS_UNEXPECTED_TENSOR: 'WEIGHTS_UNEXPECTED_TENSOR',
+  /** A tensor's shape differs from what the configuration implies. */
+  WEIGHTS_TENSOR_SHAPE: 'WEIGHTS_TENSOR_SHAPE',
+  /** A tensor's element type is not one that weights may have. */
+  WEIGHTS_TENSOR_DTYPE: 'WEIGHTS_TENSOR_DTYPE',
+  /** A parameter was asked for by a name that the model does not have. */
+  WEIGHTS_UNKNOWN_PARAMETER: 'WEIGHTS_UNKNOWN_PARAMETER',
+  /** The codec at hand cannot convert the element type. */
+  WEIGHTS_CODEC_UNSUPPORTED: 'WEIGHTS_CODEC_UNSUPPORTED',
+  /** No adapter is at the path, or it is in a form that is not read. */
+  WEIGHTS_ADAPTER_NOT_FOUND: 'WEIGHTS_ADAPTER_NOT_FOUND',
+  /** A field of an adapter configuration is missing or holds a value that is not allowed. */
+  WEIGHTS_ADAPTER_CONFIG: 'WEIGHTS_ADAPTER_CONFIG',
+  /** The adapter uses a method that is not plain LoRA. */
+  WEIGHTS_ADAPTER_UNSUPPORTED: 'WEIGHTS_ADAPTER_UNSUPPORTED',
+  /** An adapter's tensor is unpaired, unknown, or of a wrong shape or type. */
+  WEIGHTS_ADAPTER_TENSOR: 'WEIGHTS_ADAPTER_TENSOR',
+  /** The adapter does not fit the base model. */
+  WEIGHTS_ADAPTER_MISMATCH: 'WEIGHTS_ADAPTER_MISMATCH',
+  /** A result holds an infinity or a NaN. */
+  WEIGHTS_NON_FINITE: 'WEIGHTS_NON_FINITE',
+  /** The output directory already holds a model. */
+  WEIGHTS_OUTPUT_EXISTS: 'WEIGHTS_OUTPUT_EXISTS',
+  /** The model uses something that the target format cannot express. */
+  WEIGHTS_EXPORT_UNSUPPORTED: 'WEIGHTS_EXPORT_UNSUPPORTED',
+  /** The tokenizer's vocabulary and the model's embedding differ in size. */
+  WEIGHTS_TOKENIZER_MISMATCH: 'WEIGHTS_TOKENIZER_MISMATCH',
+} as const;

@@ -1,0 +1,30 @@
+import { ATTENTION, GATED_MLP, LAYER_NORMS } from './decoder-modules.js';
+import type { Family } from './family.js';
+
+/**
+ * Llama 2 and 3.x and models of the same shape, such as SmolLM2.
+ *
+ * Source: transformers `configuration_llama.py` and `modeling_llama.py`.
+ */
+export const LLAMA: Family = {
+  name: 'llama',
+  architecture: 'LlamaForCausalLM',
+  modelType: 'llama',
+  ggufArchitecture: 'llama',
+  ggufInterleavesRotary: true,
+  ggufOptionalBiases: true,
+  qkNorm: false,
+  slidingWindow: 'never',
+  biases: { qkv: 'config', output: 'config', mlp: 'config' },
+  defaults: {
+    numKeyValueHeads: null,
+    headDim: null,
+    maxPositionEmbeddings: 2048,
+    rmsNormEps: 1e-6,
+    ropeTheta: 10_000,
+    slidingWindow: null,
+    bosTokenId: 1,
+    eosTokenId: 2,
+  },
+  layer: [...ATTENTION, ...GATED_MLP, ...LAYER_NORMS],
+};
