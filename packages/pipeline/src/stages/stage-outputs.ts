@@ -1,0 +1,60 @@
+/** Files that stages leave beside their main output, and the numbers in their metrics. */
+import { z } from 'zod';
+
+/** Loss over steps, written by `train` into its artifact. */
+export const HISTORY_FILE = 'history.json';
+/** Losses and answers, written by `evaluate`. */
+export const EVALUATION_FILE = 'evaluation.json';
+
+const point = z.object({ step: z.number(), loss: z.number() });
+
+/** Content of {@link HISTORY_FILE}. */
+export const historySchema = z.object({ train: z.array(point), heldOut: z.array(point) });
+
+/** Content of {@link EVALUATION_FILE}. */
+export const evaluationSchema = z.object({
+  samples: z.array(
+    z.object({
+      row: z.int(),
+      prompt: z.string(),
+      expected: z.string(),
+      answer: z.string(),
+      isMatch: z.boolean(),
+    }),
+  ),
+});
+
+/** The loss history of a training. */
+export type TrainHistory = z.output<typeof historySchema>;
+
+/** The answers of an evaluation. */
+export type EvaluationFile = z.output<typeof evaluationSchema>;
+
+/** Metrics of `preprocess`. */
+export interface PreprocessMetrics {
+  readonly samples: number;
+  readonly tokens: number;
+  readonly learnedTokens: number;
+  /** Rows by bucket: why they gave no sample. */
+  readonly buckets: { readonly [bucket: string]: number };
+}
+
+/** Metrics of `train`; losses are means over learned tokens, in nats. */
+export interface TrainMetrics {
+  readonly steps: number;
+  readonly trainedParameters: number;
+  readonly tokensPerSecond: number;
+  readonly finalLoss: number;
+  readonly heldOutLossBefore: number | null;
+  readonly heldOutLossAfter: number | null;
+}
+
+/** Metrics of `evaluate`. */
+export interface EvaluateMetrics {
+  readonly loss: number;
+  readonly perplexity: number;
+  /** Answers that equal the expected one, and how many were asked; null when not asked. */
+  readonly exactMatch: { readonly right: number; readonly asked: number } | null;
+  /** 95 % interval of the share that is right. */
+  readonly exactMatchInterval: { readonly low: number; readonly high: number } | null;
+}
