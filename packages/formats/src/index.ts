@@ -1,1 +1,17 @@
-export {};
+export { FILE_ERRORS, GGUF_ERRORS, SAFETENSORS_ERRORS } from './errors.js';
+export type { GgufTensor } from './gguf/header.js';
+export type { GgufFixedType } from './gguf/layout.js';
+export { GgufReader } from './gguf/reader.js';
+export type { GgufArray, GgufNumericArray, GgufScalar, GgufValue } from './gguf/value.js';
+export { type GgufEntry, type WriteGgufOptions, writeGguf } from './gguf/writer.js';
+export type { EntryData } from './io/entry-data.js';
+export { type ByteSink, writeFileAtomically } from './io/staged-file.js';
+export type { SafetensorsDtype } from './safetensors/layout.js';
+export type { SafetensorsEntry } from './safetensors/plan.js';
+export { SafetensorsReader, type SafetensorsTensor } from './safetensors/reader.js';
+export {
+  type WriteSafetensorsOptions,
+  type WriteShardedSafetensorsOptions,
+  writeSafetensors,
+  writeShardedSafetensors,
+} from './safetensors/writer.js';

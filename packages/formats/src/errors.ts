@@ -1,0 +1,141 @@
+/** Codes that the formats package raises, one table per area. */
+
+/** Codes of plain file input and output. */
+export const FILE_ERRORS = {
+  /** The path names nothing. */
+  FILE_NOT_FOUND: 'FILE_NOT_FOUND',
+  /** The path names a directory, pipe or device where a regular file is needed. */
+  FILE_NOT_REGULAR: 'FILE_NOT_REGULAR',
+  /** The operating system denies access to the path. */
+  FILE_NOT_PERMITTED: 'FILE_NOT_PERMITTED',
+  /** The disk, or the quota on it, is full. */
+  FILE_DISK_FULL: 'FILE_DISK_FULL',
+  /** The operating system reported another failure of input or output. */
+  FILE_IO_FAILED: 'FILE_IO_FAILED',
+  /** The file gave fewer bytes than its size had promised when it was opened. */
+  FILE_SHORT_READ: 'FILE_SHORT_READ',
+  /** The file was read after its reader had been closed. */
+  FILE_CLOSED: 'FILE_CLOSED',
+  /** A destination for tensor bytes is shorter than the tensor. */
+  FILE_BAD_DESTINATION: 'FILE_BAD_DESTINATION',
+  /** A tensor is larger than one buffer of this runtime can be. */
+  FILE_BUFFER_TOO_LARGE: 'FILE_BUFFER_TOO_LARGE',
+  /** An entry to be written produced more or fewer bytes than it had declared. */
+  FILE_ENTRY_SIZE_MISMATCH: 'FILE_ENTRY_SIZE_MISMATCH',
+} as const;
+
+/** Codes of the safetensors codec. */
+export const SAFETENSORS_ERRORS = {
+  /** The file is shorter than the eight bytes of its header length. */
+  SAFETENSORS_TOO_SMALL: 'SAFETENSORS_TOO_SMALL',
+  /** The header length is zero. */
+  SAFETENSORS_HEADER_EMPTY: 'SAFETENSORS_HEADER_EMPTY',
+  /** The header length is above the limit of the format. */
+  SAFETENSORS_HEADER_TOO_LARGE: 'SAFETENSORS_HEADER_TOO_LARGE',
+  /** The header length reaches past the end of the file. */
+  SAFETENSORS_HEADER_TRUNCATED: 'SAFETENSORS_HEADER_TRUNCATED',
+  /** The header is not valid UTF-8. */
+  SAFETENSORS_HEADER_NOT_UTF8: 'SAFETENSORS_HEADER_NOT_UTF8',
+  /** The header does not start with an opening brace. */
+  SAFETENSORS_HEADER_START: 'SAFETENSORS_HEADER_START',
+  /** The header is not valid JSON, or is nested too deeply. */
+  SAFETENSORS_HEADER_NOT_JSON: 'SAFETENSORS_HEADER_NOT_JSON',
+  /** A name appears twice in one object of the header. */
+  SAFETENSORS_DUPLICATE_KEY: 'SAFETENSORS_DUPLICATE_KEY',
+  /** The `__metadata__` entry is not an object of strings. */
+  SAFETENSORS_BAD_METADATA: 'SAFETENSORS_BAD_METADATA',
+  /** A tensor entry lacks a field, or a field has the wrong type. */
+  SAFETENSORS_BAD_ENTRY: 'SAFETENSORS_BAD_ENTRY',
+  /** A tensor has an element type that the format does not define. */
+  SAFETENSORS_UNKNOWN_DTYPE: 'SAFETENSORS_UNKNOWN_DTYPE',
+  /** The size that a shape asks for is too large for exact arithmetic. */
+  SAFETENSORS_SHAPE_OVERFLOW: 'SAFETENSORS_SHAPE_OVERFLOW',
+  /** A tensor of a type narrower than a byte does not fill whole bytes. */
+  SAFETENSORS_NOT_WHOLE_BYTES: 'SAFETENSORS_NOT_WHOLE_BYTES',
+  /** The byte range of a tensor has another length than its shape and type ask for. */
+  SAFETENSORS_SIZE_MISMATCH: 'SAFETENSORS_SIZE_MISMATCH',
+  /** The byte range of a tensor ends before it begins. */
+  SAFETENSORS_OFFSETS_REVERSED: 'SAFETENSORS_OFFSETS_REVERSED',
+  /** The byte ranges of two tensors share bytes. */
+  SAFETENSORS_OFFSETS_OVERLAP: 'SAFETENSORS_OFFSETS_OVERLAP',
+  /** Bytes between two tensors, or before the first, belong to none. */
+  SAFETENSORS_OFFSETS_HOLE: 'SAFETENSORS_OFFSETS_HOLE',
+  /** The byte range of a tensor reaches past the end of the file. */
+  SAFETENSORS_DATA_TRUNCATED: 'SAFETENSORS_DATA_TRUNCATED',
+  /** Bytes follow the last tensor. */
+  SAFETENSORS_TRAILING_BYTES: 'SAFETENSORS_TRAILING_BYTES',
+  /** A directory holds no safetensors weights. */
+  SAFETENSORS_NO_WEIGHTS: 'SAFETENSORS_NO_WEIGHTS',
+  /** A directory holds several weight files and nothing says which to read. */
+  SAFETENSORS_AMBIGUOUS: 'SAFETENSORS_AMBIGUOUS',
+  /** The shard index is malformed. */
+  SAFETENSORS_BAD_INDEX: 'SAFETENSORS_BAD_INDEX',
+  /** The shard index and the shards disagree about which tensor lies where. */
+  SAFETENSORS_INDEX_MISMATCH: 'SAFETENSORS_INDEX_MISMATCH',
+  /** No tensor of that name is in the file. */
+  SAFETENSORS_TENSOR_NOT_FOUND: 'SAFETENSORS_TENSOR_NOT_FOUND',
+  /** Two entries to be written have one name, or a name that the format reserves. */
+  SAFETENSORS_BAD_NAME: 'SAFETENSORS_BAD_NAME',
+  /** The output directory holds other weights that a reader could take for the new ones. */
+  SAFETENSORS_OUTPUT_CONFLICT: 'SAFETENSORS_OUTPUT_CONFLICT',
+  /** The shard size is not a positive number of bytes, or gives too many shards. */
+  SAFETENSORS_BAD_SHARD_SIZE: 'SAFETENSORS_BAD_SHARD_SIZE',
+} as const;
+
+/** Codes of the GGUF codec. */
+export const GGUF_ERRORS = {
+  /** The file does not start with the four letters GGUF. */
+  GGUF_BAD_MAGIC: 'GGUF_BAD_MAGIC',
+  /** The file was written for a machine of the other byte order. */
+  GGUF_WRONG_BYTE_ORDER: 'GGUF_WRONG_BYTE_ORDER',
+  /** The version of the file is not one that this reader knows. */
+  GGUF_BAD_VERSION: 'GGUF_BAD_VERSION',
+  /** The file ends inside its header. */
+  GGUF_HEADER_TRUNCATED: 'GGUF_HEADER_TRUNCATED',
+  /** A count is larger than the rest of the file could hold, or above its limit. */
+  GGUF_COUNT_TOO_LARGE: 'GGUF_COUNT_TOO_LARGE',
+  /** A string is longer than the rest of the file, or above its limit. */
+  GGUF_STRING_TOO_LONG: 'GGUF_STRING_TOO_LONG',
+  /** A string is not valid UTF-8. */
+  GGUF_BAD_UTF8: 'GGUF_BAD_UTF8',
+  /** A metadata key is empty or too long. */
+  GGUF_BAD_KEY: 'GGUF_BAD_KEY',
+  /** A metadata key appears twice. */
+  GGUF_DUPLICATE_KEY: 'GGUF_DUPLICATE_KEY',
+  /** A metadata value has a type that the format does not define. */
+  GGUF_BAD_VALUE_TYPE: 'GGUF_BAD_VALUE_TYPE',
+  /** A metadata value does not fit its type, such as a boolean other than 0 or 1. */
+  GGUF_BAD_VALUE: 'GGUF_BAD_VALUE',
+  /** A metadata array holds arrays. */
+  GGUF_NESTED_ARRAY: 'GGUF_NESTED_ARRAY',
+  /** The alignment is not a power of two, or its key has the wrong type. */
+  GGUF_BAD_ALIGNMENT: 'GGUF_BAD_ALIGNMENT',
+  /** A tensor name is too long. */
+  GGUF_BAD_TENSOR_NAME: 'GGUF_BAD_TENSOR_NAME',
+  /** A tensor name appears twice. */
+  GGUF_DUPLICATE_TENSOR: 'GGUF_DUPLICATE_TENSOR',
+  /** A tensor has more dimensions than the format allows, or a dimension is not a count. */
+  GGUF_BAD_DIMENSIONS: 'GGUF_BAD_DIMENSIONS',
+  /** The size that a shape asks for is too large for exact arithmetic. */
+  GGUF_SHAPE_OVERFLOW: 'GGUF_SHAPE_OVERFLOW',
+  /** A tensor has an element type that this build does not know. */
+  GGUF_UNKNOWN_TENSOR_TYPE: 'GGUF_UNKNOWN_TENSOR_TYPE',
+  /** The rows of a quantized tensor do not fill whole blocks. */
+  GGUF_NOT_WHOLE_BLOCKS: 'GGUF_NOT_WHOLE_BLOCKS',
+  /** The offset of a tensor is not a multiple of the alignment. */
+  GGUF_OFFSET_UNALIGNED: 'GGUF_OFFSET_UNALIGNED',
+  /** Two tensors share bytes. */
+  GGUF_OFFSETS_OVERLAP: 'GGUF_OFFSETS_OVERLAP',
+  /** More bytes than padding needs lie between two tensors, or before the first. */
+  GGUF_OFFSETS_HOLE: 'GGUF_OFFSETS_HOLE',
+  /** A tensor reaches past the end of the file. */
+  GGUF_DATA_TRUNCATED: 'GGUF_DATA_TRUNCATED',
+  /** More bytes than padding needs follow the last tensor. */
+  GGUF_TRAILING_BYTES: 'GGUF_TRAILING_BYTES',
+  /** The metadata lacks a key that the caller needs. */
+  GGUF_KEY_MISSING: 'GGUF_KEY_MISSING',
+  /** A metadata value has another type than the caller needs. */
+  GGUF_KEY_TYPE: 'GGUF_KEY_TYPE',
+  /** No tensor of that name is in the file. */
+  GGUF_TENSOR_NOT_FOUND: 'GGUF_TENSOR_NOT_FOUND',
+} as const;
