@@ -1,3 +1,5 @@
+import { TuneyardError } from '@tuneyard/core';
+
 /** Codes that the train folder raises. */
 export const TRAIN_ERRORS = {
   /** A training setting is out of its range, or two settings contradict each other. */
@@ -17,3 +19,42 @@ export const TRAIN_ERRORS = {
   /** A checkpoint was written by a run with another configuration, data or model. */
   TRAIN_CHECKPOINT_MISMATCH: 'TRAIN_CHECKPOINT_MISMATCH',
 } as const;
+
+/** Evaluations are planned but nothing can run them. */
+export function nothingToEvaluate(): TuneyardError {
+  return new TuneyardError(
+    TRAIN_ERRORS.TRAIN_BAD_OPTION,
+    'eval_strategy asks for evaluations but there are no validation rows',
+    { hint: 'Set val_size or eval_dataset, or eval_strategy: "no".' },
+  );
+}
+
+/** A fresh run finds an earlier run's checkpoint. */
+export function outputNotEmpty(found: string): TuneyardError {
+  return new TuneyardError(
+    TRAIN_ERRORS.TRAIN_OUTPUT_NOT_EMPTY,
+    `The output directory already has a checkpoint: ${found}`,
+    {
+      category: 'conflict',
+      details: { checkpoint: found },
+      hint: 'Resume from it, set overwrite_output_dir, or choose another output_dir.',
+    },
+  );
+}
+
+/** A run has left its finite numbers for good. */
+export function nonFinite(state: {
+  readonly step: number;
+  readonly consecutiveNonFinite: number;
+  readonly skippedSteps: readonly number[];
+}): TuneyardError {
+  const { step, consecutiveNonFinite, skippedSteps } = state;
+  return new TuneyardError(
+    TRAIN_ERRORS.TRAIN_NON_FINITE,
+    `The loss or the gradient was not finite in ${consecutiveNonFinite} steps in a row, up to step ${step}`,
+    {
+      details: { step, skippedSteps },
+      hint: 'Lower learning_rate, add warm-up steps, or look for broken samples near these steps.',
+    },
+  );
+}

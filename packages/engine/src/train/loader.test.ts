@@ -25,21 +25,7 @@ describe('epochOrder', () => {
 
   it('keeps its order from version to version', () => {
     const order = [...epochOrder(lengths(10), 0, { ...options, seed: 0 })];
-    expect(sorted(order)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    expect(order).toMatchInlineSnapshot(`
-      [
-        5,
-        6,
-        0,
-        7,
-        9,
-        8,
-        1,
-        2,
-        4,
-        3,
-      ]
-    `);
+    expect(order).toEqual([5, 6, 0, 7, 9, 8, 1, 2, 4, 3]);
   });
 
   it('visits every row once, grouped by length or not', () => {
