@@ -89,8 +89,16 @@ export class CpuBackend extends NativeHandle {
   }
 }
 
-/** Places the intermediate results of graphs in one buffer that they share over time. */
+/**
+ * Places the intermediate results of graphs in one buffer that they share over time.
+ *
+ * A graph gets its addresses once. When a larger graph makes the buffer move, the addresses of all earlier
+ * graphs are gone: they are stale and must be built anew.
+ */
 export class GraphAllocator extends NativeHandle {
+  readonly #placed = new WeakMap<Graph, number>();
+  #generation = 0;
+
   constructor(backend: CpuBackend) {
     const raw = loadGgml();
     const type = raw.ggml_backend_get_default_buffer_type(backend.pointer);
@@ -99,14 +107,26 @@ export class GraphAllocator extends NativeHandle {
     );
   }
 
-  /** Gives every node of the graph its place, growing the buffer if needed. */
+  /** True when the graph was placed in a buffer that has moved since: build it again. */
+  isStale(graph: Graph): boolean {
+    const placedIn = this.#placed.get(graph);
+    return placedIn !== undefined && placedIn !== this.#generation;
+  }
+
+  /** Gives every node of the graph its place, growing the buffer if needed; once per graph. */
   allocate(graph: Graph): void {
-    if (loadGgml().ggml_gallocr_alloc_graph(this.pointer, graph.pointer)) return;
-    throw new TuneyardError(
-      GGML_ERRORS.GGML_OUT_OF_MEMORY,
-      'Not enough memory for the intermediate results of a graph',
-      { category: 'resource_exhausted', hint: 'Use a smaller batch or a shorter cutoff_len.' },
-    );
+    assert(!this.isStale(graph), 'a stale graph must be built again');
+    if (this.#placed.has(graph)) return;
+    const before = this.bytes;
+    if (!loadGgml().ggml_gallocr_alloc_graph(this.pointer, graph.pointer)) {
+      throw new TuneyardError(
+        GGML_ERRORS.GGML_OUT_OF_MEMORY,
+        'Not enough memory for the intermediate results of a graph',
+        { category: 'resource_exhausted', hint: 'Use a smaller batch or a shorter cutoff_len.' },
+      );
+    }
+    if (this.bytes !== before) this.#generation++;
+    this.#placed.set(graph, this.#generation);
   }
 
   /** Bytes allocated so far. */

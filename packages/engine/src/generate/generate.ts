@@ -1,9 +1,10 @@
 /** Generation: greedy or sampled, one prompt streamed or many side by side. */
 import { createRng, defined, type Rng, TuneyardError, throwIfAborted } from '@tuneyard/core';
 import { createStreamDecoder } from '@tuneyard/data';
+import type { DecodeStep } from '../model/decode-graph.js';
 import { MODEL_ERRORS } from '../model/errors.js';
 import { type SamplingOptions, sampleToken } from './sampling.js';
-import type { Decoder, TextModel } from './text-model.js';
+import type { TextModel } from './text-model.js';
 
 /** Options of a generation. */
 export interface GenerateOptions extends Partial<SamplingOptions> {
@@ -108,7 +109,7 @@ async function generateGroup(
     }),
   );
   const longest = prompts.reduce((max, p) => Math.max(max, p.length), 1);
-  using decoder = model.openDecoder({
+  using decoder = model.model.openDecoder({
     sequences: prompts.length,
     capacity: longest + maxNewTokens,
   });
@@ -136,7 +137,7 @@ async function generateGroup(
 }
 
 /** A finished sequence repeats its last token in place: it costs its share of the batch, nothing more. */
-function nextStep({ prompt, ids, finish }: Sequence): Parameters<Decoder['step']>[0][number] {
+function nextStep({ prompt, ids, finish }: Sequence): DecodeStep {
   if (finish !== null) return { ids: [], position: 0 };
   const last = ids.at(-1) ?? 0;
   return { ids: [last], position: prompt.length + ids.length - 1 };
@@ -184,8 +185,8 @@ function samplingOptions(options: GenerateOptions): SamplingOptions {
 }
 
 function checkPrompt(model: TextModel, prompt: ArrayLike<number>, maxNewTokens: number): void {
-  model.checkIds(prompt);
-  const limit = model.config.maxPositionEmbeddings;
+  model.model.checkIds(prompt);
+  const limit = model.model.config.maxPositionEmbeddings;
   if (prompt.length > 0 && prompt.length + maxNewTokens <= limit) return;
   throw new TuneyardError(
     MODEL_ERRORS.MODEL_CONTEXT_EXCEEDED,

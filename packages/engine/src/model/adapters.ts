@@ -1,6 +1,12 @@
 /** Low-rank adapters: which layers get one, and what it starts from. */
 import { createRng, TuneyardError } from '@tuneyard/core';
-import type { AdapterConfig, LoraPair, ParameterSpec } from '@tuneyard/weights';
+import {
+  type AdapterConfig,
+  type LoraPair,
+  moduleRank,
+  moduleScale,
+  type ParameterSpec,
+} from '@tuneyard/weights';
 import { MODEL_ERRORS } from './errors.js';
 
 /** The adapter that a run trains or a model carries. */
@@ -48,19 +54,6 @@ export function planAdapter(
   return { config, layers };
 }
 
-/** Scale of an adapter: alpha / rank, or alpha / sqrt(rank) for rank-stabilised LoRA (Kalajdzievski, 2023). */
-export function adapterScale({
-  rank,
-  alpha,
-  rslora,
-}: {
-  rank: number;
-  alpha: number;
-  rslora: boolean;
-}): number {
-  return rslora ? alpha / Math.sqrt(rank) : alpha / rank;
-}
-
 /**
  * Fresh pairs: A uniform in ±1/sqrt(in) (Kaiming with a = sqrt 5, as PEFT), B zero.
  *
@@ -86,26 +79,16 @@ export function initialPairs(plan: AdapterPlan, seed: number): LoraPair[] {
 function layerPlan(p: ParameterSpec, config: AdapterConfig): AdapterLayerPlan {
   const path = p.name.replace(/\.weight$/, '');
   const [outFeatures = 0, inFeatures = 0] = p.shape;
-  const rank = fromPattern(config.rankPattern, path) ?? config.rank;
-  const alpha = fromPattern(config.alphaPattern, path) ?? config.alpha;
   return {
     path,
     inFeatures,
     outFeatures,
-    rank,
-    scale: adapterScale({ rank, alpha, rslora: config.rslora }),
+    rank: moduleRank(config, path),
+    scale: moduleScale(config, path),
   };
 }
 
 function matches(p: ParameterSpec, target: string): boolean {
   const path = p.name.replace(/\.weight$/, '');
   return p.module === target || path === target || path.endsWith(`.${target}`);
-}
-
-/** PEFT's rule: a key matches when the path ends with it, or matches it as a regular expression. */
-function fromPattern(pattern: Readonly<Record<string, number>>, path: string): number | undefined {
-  const hit = Object.entries(pattern).find(
-    ([key]) => path === key || path.endsWith(`.${key}`) || new RegExp(`(^|\\.)${key}$`).test(path),
-  );
-  return hit?.[1];
 }

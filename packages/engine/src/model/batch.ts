@@ -35,8 +35,8 @@ export interface BatchData {
   readonly learnedTokens: number;
 }
 
-// Score floats of one head chunk: 32 MB.
-const CHUNK_FLOATS = 8 * 1024 * 1024;
+// Score floats of one head chunk: 16 MB.
+const CHUNK_FLOATS = 4 * 1024 * 1024;
 const TOKEN_GRANULE = 32;
 const MINUS_INFINITY_F16 = 0xfc00;
 
@@ -56,7 +56,7 @@ export function planBatchShape(rows: readonly PackedRow[], vocabSize: number): B
   };
 }
 
-/** Positions per head chunk: a power of two of at least 32 that keeps a chunk's scores near 32 MB. */
+/** Positions per head chunk: a power of two of at least 32 that keeps a chunk's scores near 16 MB. */
 export function headChunk(vocabSize: number): number {
   const fit = Math.floor(CHUNK_FLOATS / vocabSize);
   return Math.min(1024, Math.max(32, 2 ** Math.floor(Math.log2(Math.max(fit, 1)))));

@@ -226,8 +226,12 @@ export class GraphTrainingModel implements TrainingModel, Disposable {
   /** Least recently used graphs are closed when too many shapes have been seen. */
   #graph(shape: BatchShape, backward: boolean): LossGraph {
     const key = `${shape.rows}:${shape.tokens}:${shape.learned}:${backward}`;
-    const known = this.#graphs.get(key);
-    const graph = known ?? this.#build(shape, backward);
+    let graph = this.#graphs.get(key);
+    if (graph !== undefined && this.#allocator.isStale(graph.graph)) {
+      graph.close();
+      graph = undefined;
+    }
+    graph ??= this.#build(shape, backward);
     this.#graphs.delete(key);
     this.#graphs.set(key, graph);
     const [oldest] = this.#graphs.keys();

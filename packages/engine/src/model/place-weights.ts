@@ -2,7 +2,6 @@
 import { assert, defined, type GgmlTypeName, rowBytes, throwIfAborted } from '@tuneyard/core';
 import {
   type CpuBackend,
-  ggmlCodec,
   type Tensor,
   type TensorBuffer,
   TensorContext,
@@ -16,6 +15,7 @@ import {
   ropeFrequencies,
 } from '@tuneyard/weights';
 import type { AdapterLayerPlan, AdapterPlan } from './adapters.js';
+import { convertMatrix, convertTransposed } from './convert-weights.js';
 import { transposed } from './kernels/transpose.js';
 import type {
   AdapterPair,
@@ -151,18 +151,13 @@ class WeightStore implements PlacedModel {
       p.name,
     );
     const bytes = await source.read(p.name);
-    const elements = p.shape.reduce((a, b) => a * b, 1);
-    const [rows = 1, columns = rows] = p.shape;
-    const rowLength = p.shape.length === 2 ? columns : rows;
-    const asF32 = lazily(() => ggmlCodec.toF32(stored.type, bytes, elements));
-    const placed = stored.type === p.type ? bytes : ggmlCodec.fromF32(p.type, asF32(), rowLength);
-    writeTensor(this.#tensor(p.name), placed);
+    const [first = 1, second] = p.shape;
+    // A vector is one row.
+    const [rows, columns] = second === undefined ? [1, first] : [first, second];
+    const matrix = { type: stored.type, bytes, rows, columns };
+    writeTensor(this.#tensor(p.name), convertMatrix(matrix, p.type));
     if (p.transposedType === null) return;
-    const flipped = transposed(asF32(), rows, columns);
-    writeTensor(
-      this.#tensor(transposeName(p.name)),
-      ggmlCodec.fromF32(p.transposedType, flipped, rows),
-    );
+    writeTensor(this.#tensor(transposeName(p.name)), convertTransposed(matrix, p.transposedType));
   }
 
   /** Copies the adapter's pairs into place. */
@@ -329,14 +324,6 @@ function frequencyFactors(config: ModelConfig): Float32Array {
   const { inverseFrequencies } = ropeFrequencies(config);
   const D = config.headDim;
   return Float32Array.from(inverseFrequencies, (f, i) => config.ropeTheta ** ((-2 * i) / D) / f);
-}
-
-function lazily<T>(make: () => T): () => T {
-  let value: T | undefined;
-  return () => {
-    value ??= make();
-    return value;
-  };
 }
 
 /** The types a model is stored in, for plans and reports. */
