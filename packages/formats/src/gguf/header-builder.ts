@@ -12,12 +12,14 @@ export class HeaderBuilder {
 
   /** Appends one u32. */
   u32(value: number): void {
-    this.#buffer.writeUInt32LE(value, this.#reserve(4));
+    const at = this.#reserve(4);
+    this.#buffer.writeUInt32LE(value, at);
   }
 
   /** Appends one u64 given as a safe integer. */
   u64(value: number): void {
-    this.#buffer.writeBigUInt64LE(BigInt(value), this.#reserve(8));
+    const at = this.#reserve(8);
+    this.#buffer.writeBigUInt64LE(BigInt(value), at);
   }
 
   /** Appends a string with its length. Throws: `GGUF_BAD_UTF8` for a lone surrogate. */
@@ -31,7 +33,8 @@ export class HeaderBuilder {
     }
     const byteLength = Buffer.byteLength(value);
     this.u64(byteLength);
-    this.#buffer.write(value, this.#reserve(byteLength));
+    const at = this.#reserve(byteLength);
+    this.#buffer.write(value, at);
   }
 
   /** Appends a value with its type. Throws: `GGUF_BAD_VALUE`, `GGUF_BAD_UTF8`. */
@@ -80,6 +83,7 @@ export class HeaderBuilder {
     this.#buffer.set(bytes, at);
   }
 
+  /** Makes room and returns where it starts. Call it before touching the buffer, which may be replaced. */
   #reserve(byteLength: number): number {
     const start = this.#length;
     this.#length += byteLength;

@@ -1,0 +1,137 @@
+/** Every codec of the package, behind the few operations that the conformance suite needs. */
+import {
+  GgufReader,
+  type GgufValue,
+  SafetensorsReader,
+  writeGguf,
+  writeSafetensors,
+} from '../src/index.js';
+import { smallGguf } from './gguf-bytes.js';
+
+/** A tensor of f32 values, which both formats know. */
+export interface F32Tensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+
+/** What a codec read from a file. */
+export interface Contents {
+  readonly tensors: readonly F32Tensor[];
+  /** Writes everything that was read to another file. */
+  rewrite(path: string): Promise<void>;
+}
+
+/** One codec under test. */
+export interface Codec {
+  readonly folder: string;
+  write(path: string, tensors: readonly F32Tensor[]): Promise<void>;
+  read(path: string): Promise<Contents>;
+  /** A small valid file, and for each field that counts something the file with that field at its maximum. */
+  small(): Uint8Array;
+  maximised(): { label: string; bytes: Uint8Array }[];
+  /** The small file with its second tensor moved onto the first. */
+  overlapping(): Uint8Array;
+  /** Names that the format cannot hold. */
+  readonly refusedNames: readonly string[];
+}
+
+const safetensors: Codec = {
+  folder: 'safetensors',
+  refusedNames: ['__metadata__', '\ud800'],
+  write: async (path, tensors) => {
+    const entries = tensors.map((tensor) => ({ ...tensor, dtype: 'F32' as const }));
+    await writeSafetensors(path, entries, { metadata: { format: 'pt' } });
+  },
+  read: async (path) => {
+    await using reader = await SafetensorsReader.open(path);
+    const entries = [];
+    for (const { name, dtype, shape } of reader.tensors.values()) {
+      entries.push({ name, dtype, shape, data: await reader.read(name) });
+    }
+    const { metadata } = reader;
+    return {
+      tensors: entries,
+      rewrite: async (to) => {
+        await writeSafetensors(to, entries, { metadata });
+      },
+    };
+  },
+  small: () => safetensorsFile(SMALL_HEADER),
+  maximised: () => {
+    const lengths = ['ffffffffffffffff', 'ffffffffffffff7f', '00e1f50500000000'].map((hex) => {
+      const bytes = safetensorsFile(SMALL_HEADER);
+      bytes.set(Buffer.from(hex, 'hex'));
+      return { label: `header length 0x${hex}`, bytes };
+    });
+    const numbers = [...SMALL_HEADER.matchAll(/(?<=[[,])\d+(?=[,\]])/g)].flatMap((match) =>
+      ['18446744073709551615', '9007199254740991', '1e999'].map((maximum) => {
+        const end = match.index + match[0].length;
+        const header = SMALL_HEADER.slice(0, match.index) + maximum + SMALL_HEADER.slice(end);
+        return {
+          label: `number at header character ${match.index} as ${maximum}`,
+          bytes: safetensorsFile(header),
+        };
+      }),
+    );
+    return [...lengths, ...numbers];
+  },
+  overlapping: () => safetensorsFile(SMALL_HEADER.replace('[8,12]', '[4,8]')),
+};
+
+const SMALL_HEADER =
+  '{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},' +
+  '"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}   ';
+
+/** An encoder that shares nothing with the product's writer. */
+function safetensorsFile(header: string): Uint8Array {
+  const bytes = new Uint8Array(8 + header.length + 12).map((_, i) => i);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(header.length), true);
+  bytes.set(Buffer.from(header), 8);
+  return bytes;
+}
+
+const gguf: Codec = {
+  folder: 'gguf',
+  refusedNames: ['n'.repeat(64), '\ud800'],
+  write: async (path, tensors) => {
+    const metadata = new Map<string, GgufValue>([['k', { type: 'string', value: 'v' }]]);
+    const entries = tensors.map((tensor) => ({
+      ...tensor,
+      type: 'f32' as const,
+      shape: tensor.shape.toReversed(),
+    }));
+    await writeGguf(path, { metadata, tensors: entries });
+  },
+  read: async (path) => {
+    await using reader = await GgufReader.open(path);
+    const entries = [];
+    for (const { name, type, shape } of reader.tensors.values()) {
+      entries.push({ name, type, shape, data: await reader.read(name) });
+    }
+    const { metadata } = reader;
+    return {
+      tensors: entries.map(({ name, shape, data }) => ({ name, shape: shape.toReversed(), data })),
+      rewrite: async (to) => {
+        await writeGguf(to, { metadata, tensors: entries });
+      },
+    };
+  },
+  small: () => smallGguf().bytes(),
+  maximised: () =>
+    smallGguf().fields.map(({ label, offset, bytes: width }) => {
+      const bytes = smallGguf().bytes();
+      bytes.fill(0xff, offset, offset + width);
+      return { label, bytes };
+    }),
+  overlapping: () => {
+    const file = smallGguf();
+    const bytes = file.bytes();
+    const field = file.fields.find(({ label }) => label === 'offset of b');
+    bytes.fill(0, field!.offset, field!.offset + 8);
+    return bytes;
+  },
+};
+
+/** All of them; a test checks that no codec folder is missing. */
+export const CODECS: readonly Codec[] = [safetensors, gguf];
