@@ -1,6 +1,11 @@
 /** The tree of commands. */
 import { Command } from 'commander';
+import { addArtifactsCommand } from './commands/artifacts.js';
 import { addDoctorCommand } from './commands/doctor.js';
+import { addMergeCommand } from './commands/merge.js';
+import { addPlanCommand } from './commands/plan.js';
+import { addRunCommand } from './commands/run.js';
+import { addTrainCommand } from './commands/train.js';
 import type { StartCommand } from './define-command.js';
 import { colorsFor } from './terminal/color.js';
 import type { CliHost } from './terminal/host.js';
@@ -37,6 +42,11 @@ export function buildProgram({ host, isColorRefused, start }: ProgramOptions): C
     })
     .exitOverride()
     .addHelpText('after', '\nRun `tuneyard <command> --help` for examples.');
+  addRunCommand(program, start);
+  addPlanCommand(program, start);
+  addTrainCommand(program, start);
+  addArtifactsCommand(program, start);
+  addMergeCommand(program, start);
   addDoctorCommand(program, start);
   return program;
 }

@@ -1,5 +1,4 @@
 /** `tuneyard doctor`: what this machine has and what is missing. */
-import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, freemem, platform, totalmem } from 'node:os';
 import { formatBytes } from '@tuneyard/core';
 import type { Command } from 'commander';
@@ -8,7 +7,6 @@ import { defineCommand, type StartCommand } from '../define-command.js';
 import {
   parseAvailableBytes,
   parseCpuFeatures,
-  type ReadText,
   readControlGroupLimits,
 } from '../doctor/machine.js';
 import {
@@ -16,6 +14,7 @@ import {
   type OptionalProgram,
   programRunner,
 } from '../doctor/optional-programs.js';
+import { readTextFile } from '../model-options.js';
 import { formatFacts, formatTable } from '../terminal/table.js';
 
 /** Adds `doctor` to the program. */
@@ -43,9 +42,9 @@ async function doctor(cli: Cli): Promise<void> {
 }
 
 function readMachine() {
-  const cpuinfo = readText('/proc/cpuinfo') ?? '';
-  const meminfo = readText('/proc/meminfo') ?? '';
-  const limits = readControlGroupLimits(readText);
+  const cpuinfo = readTextFile('/proc/cpuinfo') ?? '';
+  const meminfo = readTextFile('/proc/meminfo') ?? '';
+  const limits = readControlGroupLimits(readTextFile);
   return {
     node: process.versions.node,
     system: `${platform()} ${arch()}`,
@@ -96,11 +95,3 @@ function formatOptional(cli: Cli, programs: readonly OptionalProgram[]): string[
   const columns = Array.from({ length: 4 }, () => ({ title: '' }));
   return [cli.out.bold('Optional'), ...formatTable(columns, rows)];
 }
-
-const readText: ReadText = (path) => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined; // Not Linux, or not this version of control groups.
-  }
-};

@@ -106,9 +106,11 @@ const DETAIL_LENGTH_MAX = 300;
 
 /** Formats a report for people: `error[CODE]: message`, one line per detail, then the hint. */
 export function formatErrorReport(report: ErrorReport, colors: Colors): string[] {
-  const entries = Object.entries(report.details);
+  // Lists of objects are for programs: the message already says them in words.
+  const entries = Object.entries(report.details).filter(([, value]) => !isObjectList(value));
   const width = entries.reduce((most, [key]) => Math.max(most, key.length), 0);
-  const lines = [`${colors.bold(colors.red(`error[${report.code}]:`))} ${report.message}`];
+  const message = report.message.replaceAll('\n', '\n  ');
+  const lines = [`${colors.bold(colors.red(`error[${report.code}]:`))} ${message}`];
   for (const [key, value] of entries) {
     lines.push(`  ${colors.dim(key.padEnd(width))}  ${formatDetail(value)}`);
   }
@@ -124,6 +126,10 @@ export function formatStack(error: unknown): string[] {
     at = at.cause;
   }
   return lines;
+}
+
+function isObjectList(value: JsonValue): boolean {
+  return Array.isArray(value) && value.some((item) => typeof item === 'object' && item !== null);
 }
 
 function formatDetail(value: JsonValue): string {

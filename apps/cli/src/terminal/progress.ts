@@ -4,7 +4,7 @@
  * Plain lines come when a stage begins, at each tenth of the way, and otherwise at most every five seconds,
  * so that a log file of a long run stays short.
  */
-import { formatCount, formatDuration } from '@tuneyard/core';
+import { formatBytes, formatCount, formatDuration } from '@tuneyard/core';
 import type { Colors } from './color.js';
 import type { TextSink } from './host.js';
 import { truncateText } from './table.js';
@@ -18,6 +18,10 @@ export interface ProgressUpdate {
   readonly total?: number | undefined;
   /** What is counted, in the plural: `steps`, `samples`. */
   readonly unit: string;
+  /** Units a second, where the work itself knows better than the clock of this line. */
+  readonly rate?: number | undefined;
+  /** Milliseconds left, likewise. */
+  readonly etaMs?: number | undefined;
   /** More facts in display order, such as `loss 1.234` or `251 tokens/s`. */
   readonly facts?: readonly string[];
 }
@@ -99,18 +103,27 @@ export class Progress {
   #facts(update: ProgressUpdate, now: number): string[] {
     const { done, total, unit } = update;
     const seconds = (now - this.#startedAt) / 1000;
-    const rate = seconds > 0 ? (done - this.#startedWith) / seconds : 0;
+    const measured = seconds > 0 ? (done - this.#startedWith) / seconds : 0;
+    const rate = update.rate ?? measured;
     const facts: string[] = [];
     if (total !== undefined && total > 0) facts.push(`${Math.floor((100 * done) / total)} %`);
-    const of = total === undefined ? '' : `/${formatCount(total)}`;
-    facts.push(`${formatCount(done)}${of} ${unit}`);
-    if (rate > 0) facts.push(`${formatRate(rate)} ${unit}/s`);
+    facts.push(formatAmount(update));
+    if (rate > 0 && unit !== 'bytes') facts.push(`${formatRate(rate)} ${unit}/s`);
+    if (rate > 0 && unit === 'bytes') facts.push(`${formatBytes(rate)}/s`);
     if (update.facts !== undefined) facts.push(...update.facts);
-    if (rate > 0 && total !== undefined && done < total) {
-      facts.push(`${formatDuration((1000 * (total - done)) / rate)} left`);
-    }
+    const etaMs = update.etaMs ?? (1000 * ((total ?? done) - done)) / rate;
+    if (etaMs > 0 && Number.isFinite(etaMs)) facts.push(`${formatDuration(etaMs)} left`);
     return facts;
   }
+}
+
+function formatAmount({ done, total, unit }: ProgressUpdate): string {
+  if (unit === 'bytes') {
+    return total === undefined
+      ? formatBytes(done)
+      : `${formatBytes(done)} of ${formatBytes(total)}`;
+  }
+  return `${formatCount(done)}${total === undefined ? '' : `/${formatCount(total)}`} ${unit}`;
 }
 
 function drawBar(share: number): string {
