@@ -1,1 +1,30 @@
-export {};
+export type { AdapterConfig, LoraAdapter, LoraPair } from './adapter/adapter.js';
+export { type AdapterBase, matchAdapter } from './adapter/match-adapter.js';
+export { moduleRank, moduleScale } from './adapter/module-pattern.js';
+export { readPeftAdapter } from './adapter/read-peft.js';
+export { type WritePeftOptions, writePeftAdapter } from './adapter/write-peft.js';
+export { isPlainType, plainCodec, type TensorCodec } from './codec/tensor-codec.js';
+export { modelConfigToHf } from './config/config-to-hf.js';
+export type { FamilyName, ModelConfig, RopeScaling } from './config/model-config.js';
+export {
+  type ParameterRole,
+  type ParameterSpec,
+  parameterTable,
+} from './config/parameter-table.js';
+export { parseModelConfig } from './config/parse-config.js';
+export { WEIGHTS_ERRORS } from './errors.js';
+export { exportGguf, type GgufExportOptions, type GgufExportReport } from './export/export-gguf.js';
+export { exportHf } from './export/export-hf.js';
+export type { GgufTokenizerFields } from './export/gguf-metadata.js';
+export { GGUF_EXPORT_TYPES, type GgufExportType, type TypeFallback } from './export/gguf-plan.js';
+export type {
+  ExtraFile,
+  HfWriteOptions,
+  HfWriteReport,
+  WriteProgress,
+} from './export/write-hf-model.js';
+export { KNOWN_ARCHITECTURES, KNOWN_GGUF_ARCHITECTURES } from './families/known-families.js';
+export { type MergedTensor, type MergeReport, mergeAdapter } from './merge/merge-adapter.js';
+export { type RopeConfig, type RopeFrequencies, ropeFrequencies } from './rope/frequencies.js';
+export type { ModelSource, StoredParameter } from './source/model-source.js';
+export { openModel } from './source/open-model.js';
