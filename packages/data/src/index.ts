@@ -1,1 +1,2 @@
+export * from './templates/index.js';
 export * from './tokenizer/index.js';

@@ -22,9 +22,18 @@ function randomTexts(seed: number, count: number): string[] {
   return Array.from({ length: count }, () => randomText(rng));
 }
 
-async function compare(json: string, { texts, addSpecialTokens, compareText }: Comparison) {
-  const reference = Reference.fromString(json);
-  const ours = createTokenizer(readHfTokenizer({ origin: 'test', tokenizer: JSON.parse(json) }));
+function load(json: string) {
+  return {
+    reference: Reference.fromString(json),
+    ours: createTokenizer(readHfTokenizer({ origin: 'test', tokenizer: JSON.parse(json) })),
+  };
+}
+
+async function compare(
+  source: string | ReturnType<typeof load>,
+  { texts, addSpecialTokens, compareText }: Comparison,
+) {
+  const { reference, ours } = typeof source === 'string' ? load(source) : source;
   const options = { addSpecialTokens: addSpecialTokens ?? true };
   const expected = await reference.encodeBatch([...texts], options);
   for (const [i, text] of texts.entries()) {
@@ -49,9 +58,9 @@ describe('real vocabularies give the ids and texts of the reference', () => {
     ['a small vocabulary split like Qwen2', () => fixtureText('small/split-qwen2.json.gz')],
   ])('%s', async (_name, json) => {
     const texts = randomTexts(7, 250);
-    const text = json();
-    await compare(text, { texts });
-    await compare(text, { texts: texts.slice(0, 20), addSpecialTokens: false });
+    const pair = load(json());
+    await compare(pair, { texts });
+    await compare(pair, { texts: texts.slice(0, 20), addSpecialTokens: false });
   });
 });
 
