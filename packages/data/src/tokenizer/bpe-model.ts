@@ -85,10 +85,10 @@ export class BpeModel {
 
   /** Leaves the ids of `piece` in the scratch and returns their number. */
   #merge(piece: string): number {
-    if (piece.length * 3 > MERGE_SYMBOLS_MAX) {
+    if (symbolsMax(piece) > MERGE_SYMBOLS_MAX) {
       throw new TuneyardError(
         TOKENIZER_ERRORS.TOKENIZER_TEXT_TOO_LONG,
-        `A stretch of ${piece.length} characters without a split point is longer than the ${Math.floor(MERGE_SYMBOLS_MAX / 3)} that can be encoded at once`,
+        `A stretch of ${piece.length} characters without a split point needs more than the ${MERGE_SYMBOLS_MAX} symbols that can be merged at once`,
         { hint: 'Cut the document into smaller ones.' },
       );
     }
@@ -124,7 +124,7 @@ export class BpeModel {
   }
 
   #charSymbols(piece: string): number {
-    reserveScratch(this.#scratch, piece.length * 3);
+    reserveScratch(this.#scratch, symbolsMax(piece));
     let count = 0;
     for (const char of piece) {
       const symbol = this.#definition.symbols.get(char);
@@ -176,6 +176,11 @@ export class BpeModel {
     }
     return length;
   }
+}
+
+/** No character gives more symbols than it has UTF-8 bytes; counting those pays off for long text. */
+function symbolsMax(piece: string): number {
+  return piece.length < 1024 ? piece.length * 3 : Buffer.byteLength(piece);
 }
 
 /** A growing list of ids. */

@@ -40,7 +40,13 @@ export interface Tokenizer {
   readonly addBos: boolean;
   /** True when {@link EncodeOptions.addSpecialTokens} puts the EOS token at the end. */
   readonly addEos: boolean;
-  /** Encodes one text. Lone surrogates count as U+FFFD. Never throws on any text below 64 MiB. */
+  /**
+   * Encodes one text. Lone surrogates count as U+FFFD.
+   *
+   * Throws: `TOKENIZER_TEXT_TOO_LONG` for a stretch of 64 MiB without a split point, nothing else.
+   * Cost: linear but for merges in long words (n log n); about 40 bytes of memory per byte of the
+   * longest word, which for SentencePiece-type models is the document.
+   */
   encode(text: string, options?: EncodeOptions): Int32Array;
   /**
    * Decodes ids to text. Ids without a token are left out; bytes that are not UTF-8 become U+FFFD,
