@@ -234,8 +234,13 @@ function resultSpecs(context: Context): StageSpec[] {
       version: VERSIONS['export-gguf'],
       artifactKind: 'gguf',
       inputs: { model: fromStage('merge') },
-      parameters: { 'export.gguf': type, 'export.verify': recipe.export?.verify ?? true },
-      settings: present({ name: recipe.name, 'train.threads': recipe.train.threads }),
+      // The name is written into the file.
+      parameters: {
+        'export.gguf': type,
+        'export.verify': recipe.export?.verify ?? true,
+        name: recipe.name,
+      },
+      settings: present({ 'train.threads': recipe.train.threads }),
     });
   }
   return specs;
