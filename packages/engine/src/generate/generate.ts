@@ -7,7 +7,9 @@ import { type SamplingOptions, sampleToken } from './sampling.js';
 import type { TextModel } from './text-model.js';
 
 /** Options of a generation. */
-export interface GenerateOptions extends Partial<SamplingOptions> {
+export interface GenerateOptions extends SamplingOptions {
+  /** 0 is greedy, which is the default here. */
+  readonly temperature?: number | undefined;
   /** Upper bound of new tokens; default 256. */
   readonly maxNewTokens?: number | undefined;
   /** Seeds sampling; default 0. The same seed gives the same tokens. */
@@ -150,14 +152,15 @@ function advance(
 ): void {
   const { options, maxNewTokens } = at;
   const history = [...Array.from(sequence.prompt), ...sequence.ids];
-  const token = sampleToken(at.logits, samplingOptions(options), { rng: sequence.rng, history });
+  const sampling = { ...options, temperature: options.temperature ?? 0 };
+  const token = sampleToken(at.logits, sampling, { rng: sequence.rng, history });
   if ((options.stopTokenIds ?? model.stopTokenIds).includes(token)) sequence.finish = 'stop';
   else {
     sequence.ids.push(token);
     sequence.text += sequence.stream.push(token);
     if (sequence.ids.length >= maxNewTokens) sequence.finish = 'length';
   }
-  if (sequence.finish !== null) sequence.text += sequence.stream.end();
+  if (sequence.finish !== null) sequence.text += sequence.stream.flush();
   cutAtStopText(sequence, options.stop ?? []);
   if (at.isFirst) emit(sequence, options);
 }
@@ -177,11 +180,6 @@ function emit(sequence: Sequence, { stop = [], onText }: GenerateOptions): void 
   const end = Math.max(sequence.emitted, sequence.text.length - held);
   if (end > sequence.emitted) onText(sequence.text.slice(sequence.emitted, end));
   sequence.emitted = end;
-}
-
-function samplingOptions(options: GenerateOptions): SamplingOptions {
-  const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
-  return { temperature, topK, topP, minP, repetitionPenalty };
 }
 
 function checkPrompt(model: TextModel, prompt: ArrayLike<number>, maxNewTokens: number): void {

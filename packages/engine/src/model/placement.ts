@@ -38,6 +38,8 @@ export interface Placement {
   readonly lossScale: number;
   /** Bytes of all weights and transposes. */
   readonly bytes: number;
+  /** Bytes of the transposes among them. */
+  readonly transposeBytes: number;
 }
 
 /** What {@link planPlacement} needs to know. */
@@ -65,7 +67,17 @@ export function planPlacement(
     attentionType: linear.every((p) => p.type === 'f32') ? 'f32' : 'bf16',
     lossScale: transposes.some((t) => SCALED_PARTNERS.has(t)) ? LOSS_SCALE : 1,
     bytes: placed.reduce((sum, p) => sum + p.bytes, 0),
+    transposeBytes: placed.reduce((sum, p) => sum + transposeBytes(p), 0),
   };
+}
+
+function transposeBytes({ shape, transposedType }: PlacedParameter): number {
+  return transposedType === null
+    ? 0
+    : rowBytes(
+        transposedType,
+        shape.reduce((a, b) => a * b, 1),
+      );
 }
 
 function placeOne(
