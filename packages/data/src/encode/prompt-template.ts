@@ -1,10 +1,22 @@
-/** The two ways from a dialogue to text with a mask, behind one interface. */
+/** The ways from a dialogue to text with a mask, behind one interface. */
 import { TuneyardError } from '@tuneyard/core';
 import { DATA_ERRORS } from '../errors.js';
-import { type ConversationMessage, type Rejection, reject } from '../handlers/conversation.js';
-import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import type { Segment, SegmentJoin } from './segments.js';
-import { SLOT_TEMPLATES, type SlotTemplate } from './slot-templates.js';
+import {
+  type ConversationMessage,
+  isRejection,
+  type Rejection,
+  reject,
+} from '../handlers/conversation.js';
+import {
+  type ChatTemplate,
+  chatTemplateFor,
+  namedTemplate,
+  renderSegments,
+  TEMPLATE_ERRORS,
+  templateVariables,
+} from '../templates/index.js';
+import type { Tokenizer } from '../tokenizer/index.js';
+import { type Segment, tokenizeSegments } from './segments.js';
 
 /** What is rendered. */
 export interface Dialogue {
@@ -16,65 +28,75 @@ export interface Dialogue {
 export interface PromptTemplate {
   /** For reports: a template's name, or where a chat template came from. */
   readonly name: string;
-  readonly join: SegmentJoin;
   /** Ids that end an answer; generation stops at each. Empty when answers end without one. */
   readonly stopTokenIds: readonly number[];
-  /** Texts of tokens that must be single in the tokenizer's vocabulary. */
-  readonly specialTexts: readonly string[];
   /** A dialogue that ends with an answer. Learned: every answer with its stop token, nothing else. */
   renderDialogue(dialogue: Dialogue): readonly Segment[] | Rejection;
   /** A dialogue that ends with a user turn or a tool result, up to where the answer begins. */
   renderPrompt(dialogue: Dialogue): readonly Segment[] | Rejection;
 }
 
-/** Options of {@link createSlotPromptTemplate}. */
-export interface SlotTemplateOptions {
-  /** The id for `{eos}`; see {@link chooseStopToken}. */
-  readonly stopTokenId: number;
-  /** Replaces the template's default system text. */
+/** Options of {@link openPromptTemplate}. */
+export interface OpenTemplateOptions {
+  /** `auto` = the model's own chat template; `plain` for a base model; or a built-in one's name. */
+  readonly name: string;
+  /** Hugging Face directory or GGUF file. */
+  readonly modelPath: string;
+  readonly tokenizer: Tokenizer;
+  /** The model's `generation_config.json`, when there is one. */
+  readonly generationConfig: Readonly<Record<string, unknown>> | null;
+  /** System text for dialogues that have none. */
   readonly defaultSystem?: string;
 }
 
 /**
- * Makes a named slot template usable with a tokenizer.
+ * Opens the template that a recipe names.
  *
- * Throws: `DATA_UNKNOWN_TEMPLATE` with the known names; `DATA_TEMPLATE_MISMATCH` when the tokenizer lacks a
- * token that the template is made of.
+ * Throws: `CHAT_TEMPLATE_MISSING` when `auto` finds none, `CHAT_TEMPLATE_UNKNOWN`, `DATA_NO_STOP_TOKEN`, and
+ * `DATA_TEMPLATE_MISMATCH` when a built-in template ends answers with a text that the tokenizer does not
+ * have as one token: such a model could not learn to stop.
  */
-export function createSlotPromptTemplate(
-  name: string,
-  tokenizer: Tokenizer,
-  options: SlotTemplateOptions,
-): PromptTemplate {
-  const slots = SLOT_TEMPLATES.get(name);
-  if (slots === undefined) {
-    const known = [...SLOT_TEMPLATES.keys()].join(', ');
-    throw new TuneyardError(
-      DATA_ERRORS.DATA_UNKNOWN_TEMPLATE,
-      `There is no template '${name}'; known are ${known}`,
-      { details: { name }, hint: "template: auto takes the model's own chat template." },
-    );
+export async function openPromptTemplate(options: OpenTemplateOptions): Promise<PromptTemplate> {
+  const { name, modelPath, tokenizer, generationConfig, defaultSystem } = options;
+  if (name === 'plain') {
+    return plainPromptTemplate(chooseStopToken(generationConfig, tokenizer), defaultSystem);
   }
-  const texts = specialTexts(slots);
-  const missing = texts.find((text) => tokenizer.tokenToId(text) === undefined);
-  if (missing !== undefined) {
-    throw new TuneyardError(
-      DATA_ERRORS.DATA_TEMPLATE_MISMATCH,
-      `Template '${name}' is made of ${missing}, which ${tokenizer.origin} does not have as a token`,
-      {
-        details: { template: name, token: missing, tokenizer: tokenizer.origin },
-        hint: "Use template: auto for the model's own, or template: plain for a base model.",
-      },
-    );
+  if (name === 'auto') {
+    const own = await ownTemplate(modelPath, tokenizer);
+    return chatPromptTemplate(own, { tokenizer, name: own.origin, ...systemOf(defaultSystem) });
   }
-  const stopId = slots.stop === '{eos}' ? options.stopTokenId : tokenizer.tokenToId(slots.stop);
-  return new SlotPromptTemplate(slots, {
-    bosIds: tokenizer.bosTokenId === null ? [] : [tokenizer.bosTokenId],
-    stopId: stopId as number,
-    eosId: options.stopTokenId,
-    texts,
-    defaultSystem: options.defaultSystem ?? slots.defaultSystem,
-  });
+  const stopText = tokenizer.idToToken(chooseStopToken(generationConfig, tokenizer)) ?? null;
+  const named = namedTemplate(name, { ...templateVariables(tokenizer), eosToken: stopText });
+  const template = chatPromptTemplate(named, { tokenizer, name, ...systemOf(defaultSystem) });
+  if (template.stopTokenIds.length > 0) return template;
+  throw new TuneyardError(
+    DATA_ERRORS.DATA_TEMPLATE_MISMATCH,
+    `Template '${name}' ends answers with a text that ${tokenizer.origin} does not have as one token`,
+    {
+      details: { template: name, tokenizer: tokenizer.origin },
+      hint: "Use template: auto for the model's own, or template: plain for a base model.",
+    },
+  );
+}
+
+function systemOf(defaultSystem: string | undefined): { readonly defaultSystem?: string } {
+  return defaultSystem === undefined ? {} : { defaultSystem };
+}
+
+async function ownTemplate(modelPath: string, tokenizer: Tokenizer): Promise<ChatTemplate> {
+  try {
+    return await chatTemplateFor(modelPath, tokenizer);
+  } catch (error) {
+    if (!(error instanceof TuneyardError) || error.code !== TEMPLATE_ERRORS.CHAT_TEMPLATE_MISSING) {
+      throw error;
+    }
+    throw new TuneyardError(error.code, error.message, {
+      category: error.category,
+      details: error.details,
+      hint: 'For a base model use template: plain; chat formats such as chatml can be named too.',
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -98,85 +120,114 @@ export function chooseStopToken(
   );
 }
 
-/** Token ids and texts of a slot template once a model is known. */
-interface SlotTokens {
-  readonly bosIds: readonly number[];
-  readonly stopId: number;
-  readonly eosId: number;
-  readonly texts: readonly string[];
-  readonly defaultSystem: string;
+/**
+ * The format for base models: the question's text, a blank unless one is there, the answer, the stop token.
+ * System text stands in front with a blank after it. No markers, so nothing has to be learned about them.
+ */
+export function plainPromptTemplate(stopTokenId: number, defaultSystem = ''): PromptTemplate {
+  const render = (dialogue: Dialogue): readonly Segment[] | Rejection => {
+    const { messages } = withSystem(dialogue, defaultSystem);
+    const usesTools = messages.some((m) => m.role === 'tool' || m.tool_calls !== undefined);
+    if (usesTools || dialogue.tools !== undefined) {
+      return reject('bad_tools', "template 'plain' cannot write tools or tool calls");
+    }
+    return messages.flatMap((message, index) =>
+      plainTurn(message, messages[index - 1]?.content ?? '', stopTokenId),
+    );
+  };
+  return {
+    name: 'plain',
+    stopTokenIds: [stopTokenId],
+    renderDialogue: render,
+    renderPrompt: render,
+  };
 }
 
-class SlotPromptTemplate implements PromptTemplate {
+function plainTurn(message: ConversationMessage, before: string, stopTokenId: number): Segment[] {
+  const { role, content } = message;
+  if (role === 'system') return [{ text: `${content} `, learned: false }];
+  if (role === 'user') return [{ text: content, learned: false }];
+  const needsBlank = /\S$/.test(before) && /^\S/.test(content);
+  return [
+    { text: needsBlank ? ` ${content}` : content, learned: true },
+    { ids: [stopTokenId], learned: true },
+  ];
+}
+
+/** Options of {@link chatPromptTemplate}. */
+export interface ChatPromptOptions {
+  readonly tokenizer: Tokenizer;
   readonly name: string;
-  readonly join: SegmentJoin;
-  readonly stopTokenIds: readonly number[];
-  readonly specialTexts: readonly string[];
-  readonly #slots: SlotTemplate;
-  readonly #tokens: SlotTokens;
-
-  constructor(slots: SlotTemplate, tokens: SlotTokens) {
-    this.name = slots.name;
-    this.join = slots.join === 'blank' ? 'continue' : 'restart';
-    this.stopTokenIds = [tokens.stopId];
-    this.specialTexts = tokens.texts;
-    this.#slots = slots;
-    this.#tokens = tokens;
-  }
-
-  renderDialogue(dialogue: Dialogue): readonly Segment[] | Rejection {
-    const { messages } = dialogue;
-    const hasTools = messages.some((m) => m.role === 'tool' || m.tool_calls !== undefined);
-    if (hasTools || dialogue.tools !== undefined) {
-      return reject('bad_tools', `template '${this.name}' cannot write tools or tool calls`);
-    }
-    const segments: Segment[] = this.#fill(this.#slots.prefix, '');
-    let system = messages[0]?.role === 'system' ? messages[0].content : this.#tokens.defaultSystem;
-    if (this.#slots.system !== null && system !== '') {
-      segments.push(...this.#fill(this.#slots.system, system));
-      system = '';
-    }
-    let question = '';
-    for (const message of messages) {
-      if (message.role === 'user') {
-        question = system === '' ? message.content : `${system}\n\n${message.content}`;
-        system = '';
-        segments.push(...this.#fill(this.#slots.user, question));
-      } else if (message.role === 'assistant') segments.push(...this.#answer(message, question));
-    }
-    return segments;
-  }
-
-  renderPrompt(dialogue: Dialogue): readonly Segment[] | Rejection {
-    return this.renderDialogue(dialogue);
-  }
-
-  #answer(message: ConversationMessage, question: string): Segment[] {
-    const needsBlank =
-      this.#slots.join === 'blank' && /\S$/.test(question) && /^\S/.test(message.content);
-    const text = this.#slots.answer.replace('{content}', () => message.content);
-    return [
-      { text: needsBlank ? ` ${text}` : text, learned: true },
-      { ids: [this.#tokens.stopId], learned: true },
-      ...this.#fill(this.#slots.answerTail, ''),
-    ];
-  }
-
-  /** Fills a masked slot. */
-  #fill(slot: string, content: string): Segment[] {
-    return slot
-      .split(/(\{bos\}|\{eos\})/)
-      .filter((part) => part !== '')
-      .map((part): Segment => {
-        if (part === '{bos}') return { ids: this.#tokens.bosIds, learned: false };
-        if (part === '{eos}') return { ids: [this.#tokens.eosId], learned: false };
-        return { text: part.replace('{content}', () => content), learned: false };
-      });
-  }
+  /** System text for dialogues that have none. */
+  readonly defaultSystem?: string;
 }
 
-/** Texts of the form `<…>` or `[INST]`-like in a template's slots that must be single tokens. */
-function specialTexts(slots: SlotTemplate): string[] {
-  const all = [slots.system ?? '', slots.user, slots.stop].join(' ');
-  return [...new Set(all.match(/<[^<>\s]+>/g) ?? [])];
+/**
+ * Uses a chat template. What the template refuses is a rejection of that row, not an error; its stop token
+ * is found by rendering a short dialogue.
+ */
+export function chatPromptTemplate(
+  template: ChatTemplate,
+  options: ChatPromptOptions,
+): PromptTemplate {
+  const { tokenizer, name, defaultSystem = '' } = options;
+  const toolsOf = ({ tools }: Dialogue): { readonly tools?: readonly unknown[] } =>
+    tools === undefined ? {} : { tools };
+  const renderDialogue = (dialogue: Dialogue): readonly Segment[] | Rejection =>
+    orRejection(() => {
+      const { messages } = withSystem(dialogue, defaultSystem);
+      return renderSegments(template, messages, toolsOf(dialogue));
+    });
+  const renderPrompt = (dialogue: Dialogue): readonly Segment[] | Rejection =>
+    orRejection(() => {
+      const { messages } = withSystem(dialogue, defaultSystem);
+      const text = template.render(messages, { addGenerationPrompt: true, ...toolsOf(dialogue) });
+      return [{ text, learned: false }];
+    });
+  return {
+    name,
+    stopTokenIds: findStopTokens(renderDialogue, tokenizer),
+    renderDialogue,
+    renderPrompt,
+  };
+}
+
+const PROBE: Dialogue = {
+  messages: [
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'b' },
+  ],
+};
+
+function findStopTokens(
+  renderDialogue: PromptTemplate['renderDialogue'],
+  tokenizer: Tokenizer,
+): readonly number[] {
+  const segments = renderDialogue(PROBE);
+  if (isRejection(segments)) return [];
+  const answer = tokenizeSegments(segments, tokenizer).findLast((span) => span.learned);
+  const last = answer?.ids.at(-1);
+  return last !== undefined && tokenizer.isSpecial(last) ? [last] : [];
+}
+
+function withSystem(dialogue: Dialogue, system: string): Dialogue {
+  if (system === '' || dialogue.messages[0]?.role === 'system') return dialogue;
+  return { ...dialogue, messages: [{ role: 'system', content: system }, ...dialogue.messages] };
+}
+
+const REFUSALS: readonly string[] = [
+  TEMPLATE_ERRORS.CHAT_TEMPLATE_REFUSED,
+  TEMPLATE_ERRORS.CHAT_TEMPLATE_FAILED,
+  TEMPLATE_ERRORS.CHAT_TEMPLATE_NOT_PREFIX_PRESERVING,
+];
+
+function orRejection<T>(render: () => T): T | Rejection {
+  try {
+    return render();
+  } catch (error) {
+    if (error instanceof TuneyardError && REFUSALS.includes(error.code)) {
+      return reject('template_refused', error.message);
+    }
+    throw error;
+  }
 }

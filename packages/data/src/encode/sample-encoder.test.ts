@@ -14,8 +14,9 @@ import { buildDataReport, summarizeReport } from './data-report.js';
 import { prepareConversations, prepareDocuments } from './prepare-samples.js';
 import {
   chooseStopToken,
-  createSlotPromptTemplate,
+  openPromptTemplate,
   type PromptTemplate,
+  plainPromptTemplate,
 } from './prompt-template.js';
 import {
   type EncodedSample,
@@ -34,7 +35,7 @@ let tokenizer: Tokenizer;
 let plain: PromptTemplate;
 beforeAll(async () => {
   tokenizer = await loadTokenizer(modelDir);
-  plain = createSlotPromptTemplate('plain', tokenizer, { stopTokenId: STOP });
+  plain = plainPromptTemplate(STOP);
 });
 
 function dialogue(...texts: string[]): Conversation {
@@ -114,48 +115,74 @@ describe('encoding with the plain template', () => {
   });
 });
 
-describe('named templates', () => {
-  it('refuses an unknown name and a template made of tokens the model lacks', () => {
-    const make = (name: string) => () =>
-      createSlotPromptTemplate(name, tokenizer, { stopTokenId: STOP });
-    expect(make('qwen9')).toThrow(/no template 'qwen9'; known are plain/);
-    expect(make('chatml')).toThrow('<|im_start|>');
-    expect(make('alpaca')).not.toThrow();
-  });
-
-  it('writes the alpaca text and masks what follows the stop token', () => {
-    const alpaca = createSlotPromptTemplate('alpaca', tokenizer, { stopTokenId: STOP });
-    const segments = alpaca.renderDialogue(dialogue('Add $1', 'two {content}'));
-    expect(segments).toEqual([
-      { text: '### Instruction:\nAdd $1\n\n### Response:\n', learned: false },
-      { text: 'two {content}', learned: true },
-      { ids: [STOP], learned: true },
-      { text: '\n\n', learned: false },
-    ]);
-  });
-
-  it('puts the system text where the template wants it, and refuses tools', () => {
-    const withSystem = (content: string): Conversation => ({
-      ...qa,
-      messages: [{ role: 'system', content }, ...qa.messages],
+describe('opening templates', () => {
+  const generationConfig = { eos_token_id: [STOP, 2] };
+  const open = (name: string, defaultSystem?: string) =>
+    openPromptTemplate({
+      name,
+      modelPath: modelDir,
+      tokenizer,
+      generationConfig,
+      ...(defaultSystem === undefined ? {} : { defaultSystem }),
     });
-    const text = (template: PromptTemplate) => {
-      const segments = template.renderDialogue(withSystem('Be short.'));
-      return isRejection(segments)
-        ? ''
-        : segments.map((s) => ('text' in s ? s.text : '|')).join('');
+  const tokens = (template: PromptTemplate, conversation: Conversation) => {
+    const { sample } = encode(conversation, { template });
+    return { text: tokenizer.decode(sample.ids), learned: learnedText({ sample, fullLength: 0 }) };
+  };
+
+  it('refuses a name, a model without a template, and a stop text that is no token', async () => {
+    await expect(open('chatmm')).rejects.toMatchObject({ code: 'CHAT_TEMPLATE_UNKNOWN' });
+    await expect(open('auto')).rejects.toMatchObject({
+      code: 'CHAT_TEMPLATE_MISSING',
+      hint: expect.stringContaining('template: plain'),
+    });
+    await expect(open('chatml')).rejects.toMatchObject({ code: 'DATA_TEMPLATE_MISMATCH' });
+  });
+
+  it('ends answers of a named template with the stop token of the generation config', async () => {
+    const alpaca = await open('alpaca');
+    expect(alpaca.stopTokenIds).toEqual([STOP]);
+    const { text, learned } = tokens(alpaca, dialogue('Add $1', 'two {content}', 'More', 'ok'));
+    expect(text).toBe(
+      '<s> ### Instruction:\nAdd $1\n\n### Response:\ntwo {content}<s> \n\n' +
+        '### Instruction:\nMore\n\n### Response:\nok<s> \n\n',
+    );
+    expect(learned).toBe('two {content}<s>ok<s>');
+  });
+
+  it('writes the default system text where a row has none', async () => {
+    const own: Conversation = {
+      ...qa,
+      messages: [{ role: 'system', content: 'Own.' }, ...qa.messages],
     };
-    const make = (name: string) => createSlotPromptTemplate(name, tokenizer, { stopTokenId: STOP });
-    expect(text(make('plain'))).toMatch(/^Be short\. Tim has/);
-    expect(text(make('default'))).toMatch(
-      /^System: Be short\.\|\nHuman: Tim has.*\?\|\nAssistant:red\|$/,
-    );
-    expect(text(make('mistral'))).toMatch(/^\|\[INST\] Be short\.\n\nTim has.*\[\/INST\] red\|$/);
-    const tools = encodeConversation(
-      { ...qa, tools: [{}] },
-      { tokenizer, template: plain, cutoffLength: 512 },
-    );
-    expect(tools).toMatchObject({ bucket: 'bad_tools' });
+    for (const name of ['plain', 'default']) {
+      const template = await open(name, 'Be short.');
+      expect(tokens(template, qa).text).toContain('Be short.');
+      expect(tokens(template, own).text).toContain('Own.');
+      expect(tokens(template, own).text).not.toContain('Be short.');
+    }
+  });
+
+  it('rejects a row that the template cannot write, and goes on', async () => {
+    const tool: Conversation = {
+      ...qa,
+      messages: [
+        ...qa.messages,
+        { role: 'tool', content: '1' },
+        { role: 'assistant', content: 'x' },
+      ],
+    };
+    const options = { tokenizer, cutoffLength: 512 };
+    const alpaca = await open('alpaca');
+    expect(encodeConversation(tool, { ...options, template: alpaca })).toMatchObject({
+      bucket: 'template_refused',
+      reason: expect.stringContaining('Unknown role: tool'),
+    });
+    expect(
+      encodeConversation({ ...qa, tools: [{}] }, { ...options, template: plain }),
+    ).toMatchObject({
+      bucket: 'bad_tools',
+    });
   });
 
   it('chooses the stop token of the generation config before the tokenizer', () => {
@@ -178,22 +205,24 @@ describe('tokenizing pieces', () => {
           { text: text.slice(at), learned: true },
         ],
         tokenizer,
-        'continue',
       );
       expect(spans.flatMap((span) => [...span.ids])).toEqual([...whole]);
     }
   });
 
-  it('restarts with a blank where asked', () => {
-    const pieces = [
-      { text: 'Answer:', learned: false },
-      { text: 'red', learned: true },
-    ];
-    const restart = tokenizeSegments(pieces, tokenizer, 'restart')[1]!.ids;
-    const proceed = tokenizeSegments(pieces, tokenizer, 'continue')[1]!.ids;
-    expect(restart).toEqual(tokenizer.encode('red', { addSpecialTokens: false }));
-    expect(tokenizer.decode([1, ...proceed], { skipSpecialTokens: true })).toBe('red');
-    expect(proceed).not.toEqual(restart);
+  it('adds no blank inside a text, but one after a special token as the tokenizer itself does', () => {
+    const span = (text: string, before: string) =>
+      tokenizeSegments(
+        [
+          { text: before, learned: false },
+          { text, learned: true },
+        ],
+        tokenizer,
+      )[1]!.ids;
+    expect(tokenizer.decode([1, ...span('red', 'Answer:')])).toBe('<s>red');
+    expect([...span('red', 'Answer:<s>')]).toEqual([
+      ...tokenizer.encode('red', { addSpecialTokens: false }),
+    ]);
   });
 });
 

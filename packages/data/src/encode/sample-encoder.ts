@@ -53,7 +53,7 @@ export function encodeConversation(
   checkOptions(options);
   const segments = options.template.renderDialogue(conversation);
   if (isRejection(segments)) return segments;
-  const spans = tokenizeSegments(segments, options.tokenizer, options.template.join);
+  const spans = tokenizeSegments(segments, options.tokenizer);
   const masked = options.maskHistory === true ? maskHistory(spans) : spans;
   const fullLength = lengthOf(masked);
   if (fullLength <= options.cutoffLength) {
@@ -86,7 +86,7 @@ export function encodePrompt(
 ): Int32Array | Rejection {
   const segments = options.template.renderPrompt(dialogue);
   if (isRejection(segments)) return segments;
-  return concatenate(tokenizeSegments(segments, options.tokenizer, options.template.join));
+  return concatenate(tokenizeSegments(segments, options.tokenizer));
 }
 
 /** Options of {@link encodeDocument}. */
@@ -111,7 +111,6 @@ export function encodeDocument(document: TextDocument, options: DocumentOptions)
       { ids: [stopTokenId], learned: true },
     ],
     tokenizer,
-    'continue',
   );
   const ids = concatenate(spans);
   const samples: EncodedSample[] = [];

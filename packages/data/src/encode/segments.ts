@@ -1,7 +1,7 @@
 /**
  * Text in pieces that are either learned or masked, and their tokens.
  *
- * Pieces are tokenized one by one: no token spans the boundary between a question and its answer, so the
+ * Pieces are tokenized one by one, each as if it went on from the last: no token spans the boundary between a question and its answer, so the
  * mask is exact, and a prompt at serving time has the tokens that it had in training.
  */
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
@@ -10,13 +10,6 @@ import type { Tokenizer } from '../tokenizer/tokenizer.js';
 export type Segment =
   | { readonly text: string; readonly learned: boolean }
   | { readonly ids: readonly number[]; readonly learned: boolean };
-
-/**
- * How a SentencePiece tokenizer, which puts a blank in front of every text, treats a piece that follows
- * another: `continue` goes on as inside one text, `restart` adds the blank again as LLaMA-Factory does.
- * Byte-level tokenizers know no such blank.
- */
-export type SegmentJoin = 'continue' | 'restart';
 
 /** A tokenized piece. */
 export interface TokenSpan {
@@ -30,18 +23,11 @@ export interface TokenSpan {
  * Text that spells a special token becomes that token. When the tokenizer wants a BOS, the first span
  * begins with exactly the one that the text spells or, failing that, one that is put there.
  */
-export function tokenizeSegments(
-  segments: readonly Segment[],
-  tokenizer: Tokenizer,
-  join: SegmentJoin,
-): TokenSpan[] {
+export function tokenizeSegments(segments: readonly Segment[], tokenizer: Tokenizer): TokenSpan[] {
   const spans: { ids: number[]; learned: boolean }[] = [];
   let previous: number | undefined;
   for (const segment of joinNeighbours(segments)) {
-    const ids =
-      'ids' in segment
-        ? segment.ids
-        : encodePiece(segment.text, tokenizer, join === 'continue' ? previous : undefined);
+    const ids = 'ids' in segment ? segment.ids : encodePiece(segment.text, tokenizer, previous);
     const last = spans.at(-1);
     if (last !== undefined && last.learned === segment.learned) last.ids.push(...ids);
     else spans.push({ ids: [...ids], learned: segment.learned });
@@ -64,7 +50,10 @@ function joinNeighbours(segments: readonly Segment[]): Segment[] {
   return joined;
 }
 
-/** `previous`: the token before the piece when the text goes on from it. */
+/**
+ * Encodes a piece that goes on from the token `previous`. A SentencePiece tokenizer puts a blank in front of
+ * every text and after every special token, but not inside a text.
+ */
 function encodePiece(text: string, tokenizer: Tokenizer, previous: number | undefined): Int32Array {
   const plain = { addSpecialTokens: false, parseSpecial: true };
   const isFresh = previous === undefined || tokenizer.isSpecial(previous);

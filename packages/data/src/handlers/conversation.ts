@@ -4,6 +4,8 @@
  * Nothing is dropped in silence: a record that cannot be learned from ends in a bucket with its row.
  */
 
+import type { ChatMessage } from '../templates/index.js';
+
 /** A call of a function that the assistant made. */
 export interface ToolCall {
   readonly type: 'function';
@@ -13,7 +15,7 @@ export interface ToolCall {
 }
 
 /** One turn. Field names are those that chat templates read. */
-export interface ConversationMessage {
+export interface ConversationMessage extends ChatMessage {
   readonly role: 'system' | 'user' | 'assistant' | 'tool';
   readonly content: string;
   readonly tool_calls?: readonly ToolCall[];

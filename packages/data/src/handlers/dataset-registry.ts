@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { extname, isAbsolute, join, resolve } from 'node:path';
 import { TuneyardError } from '@tuneyard/core';
 import { DATA_ERRORS } from '../errors.js';
+import { nearestNames } from '../nearest-names.js';
 import {
   type ColumnNames,
   type DatasetFormat,
@@ -83,10 +84,15 @@ function registeredDataset(name: string, registry: JsonRecord, dir: string): Dat
   const path = join(dir, 'dataset_info.json');
   if (!Object.hasOwn(registry, name)) {
     const names = Object.keys(registry);
+    const near = nearestNames(name, names);
     throw new TuneyardError(
       DATA_ERRORS.DATA_NOT_REGISTERED,
       `Data set '${name}' is not in ${path}; registered are ${names.slice(0, 20).join(', ')}`,
-      { category: 'not_found', details: { file: path, name } },
+      {
+        category: 'not_found',
+        details: { file: path, name },
+        ...(near.length === 0 ? {} : { hint: `Did you mean ${near.join(' or ')}?` }),
+      },
     );
   }
   const entry = registry[name];
