@@ -108,7 +108,7 @@ class TrainingRun {
   #state: TrainerState;
   /** Clock reading at which the state's elapsed time was last brought up to date. */
   #countedUntil: number;
-  /** The state as last saved; the run is between steps whenever the two can differ. */
+  /** The state as last saved, so that nothing is saved twice. */
   #saved: TrainerState | null = null;
   #isBetweenSteps = false;
 
