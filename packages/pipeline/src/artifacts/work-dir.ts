@@ -28,10 +28,10 @@ export function workDirOf(workspace: Workspace, kind: string, fingerprint: strin
   return path.join(workspace.work, `${kind}-${fingerprint.slice(0, SHORT_FINGERPRINT)}`);
 }
 
-/** True when an interrupted run left something to go on with. */
+/** True when an interrupted run left something to go on with; logs alone are not. */
 export async function hasLeftovers(workDir: string): Promise<boolean> {
   const names = await readdir(workDir).catch(() => []);
-  return names.some((name) => !name.startsWith(LOCK_FILE));
+  return names.some((name) => !name.startsWith(LOCK_FILE) && !name.endsWith('.jsonl'));
 }
 
 /** A working directory that this process holds. */

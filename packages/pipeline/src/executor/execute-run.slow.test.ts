@@ -1,6 +1,10 @@
+import { spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { artifactDir } from '../artifacts/create-artifact.js';
 import { openArtifact } from '../artifacts/open-artifact.js';
@@ -277,6 +281,44 @@ describe('executeRun', () => {
     const both = [...one.events, ...two.events];
     expect(both.filter((event) => event.type === 'stage_reused')).toHaveLength(1);
     expect(both.some((e) => e.type === 'stage_log' && e.message.includes('waiting'))).toBe(true);
+  });
+
+  it.each([
+    ['killed', 'SIGKILL'],
+    ['interrupted with its whole process group, as a terminal does', 'SIGINT'],
+  ] as const)('goes on after the run itself was %s', async (_, signal) => {
+    const plan = planOf([
+      { id: 'train', kind: 'train', parameters: { steps: 40 }, settings: { isSlow: true } },
+    ]);
+    const file = path.join(root, 'plan.json');
+    await writeFile(file, JSON.stringify(plan));
+    const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+    const driver = fileURLToPath(new URL('../../test/run-driver.ts', import.meta.url));
+    const child = spawn(
+      process.execPath,
+      ['--conditions=@tuneyard/source', '--import', tsx, driver, file],
+      { detached: true, stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    let isKilled = false;
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const event = JSON.parse(line) as RunEvent;
+      if (event.type !== 'stage_progress' || event.done < 3 || isKilled) return;
+      isKilled = true;
+      process.kill(signal === 'SIGINT' ? -child.pid! : child.pid!, signal);
+    });
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    expect(code).toBe(signal === 'SIGINT' ? 130 : null);
+
+    const again = await run(plan);
+    expect(again.status).toBe('succeeded');
+    const starts = (await counted()).trim().split(' ').map(Number);
+    expect(starts).toHaveLength(2);
+    expect(starts[1]).toBeGreaterThanOrEqual(3);
+    expect(await readdir(path.join(workspace.artifacts, 'fake'))).toHaveLength(1);
+    if (signal === 'SIGKILL') {
+      const statuses = (await listRuns(workspace)).map((summary) => summary.status);
+      expect(statuses.sort()).toEqual(['succeeded', 'unfinished']);
+    }
   });
 
   it('refuses a kind that no stage has', async () => {

@@ -3,7 +3,7 @@
  *
  * Keys keep the spelling that users know from LLaMA-Factory, here and in the YAML: the recipe is a wire
  * type. Defaults are those of LLaMA-Factory and the Hugging Face trainer, so that a setting that is left
- * out means the same in both; those that only shape the display (`logging_steps`) are our own.
+ * out means the same in both; those that only shape the display are our own.
  */
 import path from 'node:path';
 import { z } from 'zod';
@@ -80,7 +80,8 @@ const train = z.strictObject({
   adam_beta2: z.number().min(0).lt(1).default(0.999),
   adam_epsilon: z.number().positive().default(1e-8),
   seed: z.int().min(0).default(42),
-  logging_steps: count.default(10),
+  /** Steps between points of the loss curve; default: a hundredth of the run. */
+  logging_steps: count.optional(),
   /** Steps between held-out losses; default: a tenth of the run. */
   eval_steps: count.optional(),
   /** Steps between checkpoints; default: a tenth of the run. */

@@ -154,9 +154,9 @@ function dataPartsOf(artifacts: RunReportInput['artifacts']): ReportDataPart[] {
 async function samplesOf(artifacts: RunReportInput['artifacts']): Promise<ReportSample[]> {
   const before = await readOutput(artifacts['evaluate-before'], EVALUATION_FILE, evaluationSchema);
   const after = await readOutput(artifacts['evaluate-after'], EVALUATION_FILE, evaluationSchema);
-  const first = new Map((before?.samples ?? []).map((sample) => [sample.row, sample]));
-  return (after?.samples ?? []).slice(0, SAMPLES_SHOWN).map((sample) => {
-    const earlier = first.get(sample.row);
+  return (after?.samples ?? []).slice(0, SAMPLES_SHOWN).map((sample, i) => {
+    // Both evaluations ask the same samples in the same order.
+    const earlier = before?.samples[i];
     return {
       prompt: sample.prompt,
       expected: sample.expected,

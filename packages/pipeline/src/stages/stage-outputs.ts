@@ -42,17 +42,25 @@ export interface PreprocessMetrics {
 /** Metrics of `train`; losses are means over learned tokens, in nats. */
 export interface TrainMetrics {
   readonly steps: number;
+  readonly skippedSteps: number;
   readonly trainedParameters: number;
+  /** Tokens read, without padding, and labels among them. */
+  readonly tokens: number;
+  readonly learnedTokens: number;
   readonly tokensPerSecond: number;
-  readonly finalLoss: number;
+  /** Mean over all updates; null without one. */
+  readonly trainLoss: number | null;
   readonly heldOutLossBefore: number | null;
   readonly heldOutLossAfter: number | null;
+  readonly plannedMemoryBytes: number;
+  readonly peakMemoryBytes: number;
 }
 
 /** Metrics of `evaluate`. */
 export interface EvaluateMetrics {
   readonly loss: number;
   readonly perplexity: number;
+  readonly learnedTokens: number;
   /** Answers that equal the expected one, and how many were asked; null when not asked. */
   readonly exactMatch: { readonly right: number; readonly asked: number } | null;
   /** 95 % interval of the share that is right. */
