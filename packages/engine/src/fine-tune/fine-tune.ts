@@ -131,7 +131,8 @@ async function trainingModelOptions(
   options: Omit<FineTuneOptions, 'workDir' | 'configuration'>,
 ): Promise<TrainingModelOptions> {
   const { method, adapterPath, baseType, threads, recompute, settings, signal } = options;
-  const shared = { baseType, threads, recompute, seed: settings.seed, signal };
+  const replicas = Math.min(threads, settings.perDeviceTrainBatchSize);
+  const shared = { baseType, threads, replicas, recompute, seed: settings.seed, signal };
   if (method.type === 'full') return { ...shared, adapter: null };
   if (adapterPath !== undefined) {
     const adapter = await readPeftAdapter(adapterPath);

@@ -7,17 +7,12 @@
  */
 import { assert, defined } from '@tuneyard/core';
 import type { PackedRow } from '@tuneyard/data';
-import {
-  CpuBackend,
-  GraphAllocator,
-  readTensor,
-  repackableTypes,
-  writeTensor,
-} from '@tuneyard/ggml';
+import { CpuBackend, readTensor, repackableTypes, writeTensor } from '@tuneyard/ggml';
 import type { AdapterConfig, LoraPair, ModelSource } from '@tuneyard/weights';
 import { type AdapterPlan, initialPairs, planAdapter } from './adapters.js';
-import { type BatchShape, layOutBatch, planBatchShape } from './batch.js';
 import { transposed } from './kernels/transpose.js';
+import type { ModelWeights } from './legend.js';
+import { LossRunner } from './loss-runner.js';
 import { OptimizerGraph } from './optimizer-graph.js';
 import {
   adapterName,
@@ -26,7 +21,6 @@ import {
   type TrainedTensor,
 } from './place-weights.js';
 import { type BaseType, type Placement, planPlacement } from './placement.js';
-import { LossGraph } from './training-graph.js';
 import type {
   AdamWStep,
   LossSum,
@@ -46,25 +40,25 @@ export interface TrainingModelOptions {
     readonly pairs: readonly LoraPair[] | null;
   } | null;
   readonly seed: number;
+  /** Workers that accumulate gradients of different rows side by side; default 1. */
+  readonly replicas?: number | undefined;
   /** Recompute activations of each layer in the backward: less memory, about a third more work. */
   readonly recompute: boolean;
   readonly signal?: AbortSignal | undefined;
 }
-
-const GRAPHS_KEPT = 24;
 
 /** A model under training; close it to free its memory. */
 export class GraphTrainingModel implements TrainingModel, Disposable {
   readonly trainables: readonly Trainable[];
   readonly adapterPlan: AdapterPlan | null;
   readonly placement: Placement;
-  readonly #source: ModelSource;
-  readonly #options: TrainingModelOptions;
   readonly #backend: CpuBackend;
   readonly #placed: PlacedModel;
   readonly #optimizer: OptimizerGraph;
-  readonly #allocator: GraphAllocator;
-  readonly #graphs = new Map<string, LossGraph>();
+  /** All threads in one graph. */
+  readonly #solo: LossRunner;
+  /** One graph each, side by side. */
+  readonly #replicas: readonly LossRunner[];
 
   /** Opens the model: reads and places its weights. The source may be closed afterwards. */
   static async open(
@@ -79,6 +73,7 @@ export class GraphTrainingModel implements TrainingModel, Disposable {
         placement,
         use: adapter === null ? 'full' : 'lora',
         adapter,
+        replicas: options.replicas,
         signal: options.signal,
       });
       return new GraphTrainingModel({
@@ -103,14 +98,27 @@ export class GraphTrainingModel implements TrainingModel, Disposable {
     placement: Placement;
     plan: AdapterPlan | null;
   }) {
-    this.#source = parts.source;
-    this.#options = parts.options;
     this.#backend = parts.backend;
     this.#placed = parts.placed;
     this.placement = parts.placement;
     this.adapterPlan = parts.plan;
     this.#optimizer = new OptimizerGraph(parts.placed.trained, parts.backend);
-    this.#allocator = new GraphAllocator(parts.backend);
+    const runner = (weights: ModelWeights, threads: number): LossRunner =>
+      new LossRunner({
+        config: parts.source.config,
+        weights,
+        attentionType: parts.placement.attentionType,
+        trainsWeights: parts.plan === null,
+        recompute: parts.options.recompute,
+        lossScale: parts.placement.lossScale,
+        threads,
+      });
+    const { replicas } = parts.placed;
+    const { threads } = parts.options;
+    this.#solo = runner(parts.placed.weights, threads);
+    this.#replicas = replicas.map((w) =>
+      runner(w, Math.max(1, Math.floor(threads / replicas.length))),
+    );
     this.trainables = parts.placed.trained.map(({ name, shape, decay }) => ({
       name,
       shape,
@@ -125,7 +133,7 @@ export class GraphTrainingModel implements TrainingModel, Disposable {
 
   /** Bytes of intermediate results allocated so far. */
   get activationBytes(): number {
-    return this.#allocator.bytes;
+    return this.#replicas.reduce((sum, r) => sum + r.bytes, this.#solo.bytes);
   }
 
   async accumulate(rows: readonly PackedRow[]): Promise<LossSum> {
@@ -177,7 +185,7 @@ export class GraphTrainingModel implements TrainingModel, Disposable {
   readGradients(): ReadonlyMap<string, Float32Array> {
     const scale = 1 / this.placement.lossScale;
     return new Map(
-      this.#placed.trained.map((t) => [t.name, this.#read(t, 'gradient').map((g) => g * scale)]),
+      this.#placed.trained.map((t) => [t.name, this.#toLogical(t, gradientOf(t, scale))]),
     );
   }
 
@@ -203,10 +211,8 @@ export class GraphTrainingModel implements TrainingModel, Disposable {
   }
 
   close(): void {
-    for (const graph of this.#graphs.values()) graph.close();
-    this.#graphs.clear();
+    for (const runner of [this.#solo, ...this.#replicas]) runner[Symbol.dispose]();
     this.#optimizer[Symbol.dispose]();
-    this.#allocator.close();
     this.#placed[Symbol.dispose]();
     this.#backend.close();
   }
@@ -215,53 +221,24 @@ export class GraphTrainingModel implements TrainingModel, Disposable {
     this.close();
   }
 
+  /** Rows are dealt out to the replicas; a single row uses all threads inside one graph. */
   async #run(rows: readonly PackedRow[], backward: boolean): Promise<LossSum> {
-    const { vocabSize } = this.#source.config;
-    const shape = planBatchShape(rows, vocabSize);
-    const data = layOutBatch(rows, shape, vocabSize);
-    const lossSum = await this.#graph(shape, backward).run(data, this.#backend, this.#allocator);
-    return { lossSum, learnedTokens: data.learnedTokens };
-  }
-
-  /** Least recently used graphs are closed when too many shapes have been seen. */
-  #graph(shape: BatchShape, backward: boolean): LossGraph {
-    const key = `${shape.rows}:${shape.tokens}:${shape.learned}:${backward}`;
-    let graph = this.#graphs.get(key);
-    if (graph !== undefined && this.#allocator.isStale(graph.graph)) {
-      graph.close();
-      graph = undefined;
-    }
-    graph ??= this.#build(shape, backward);
-    this.#graphs.delete(key);
-    this.#graphs.set(key, graph);
-    const [oldest] = this.#graphs.keys();
-    if (this.#graphs.size > GRAPHS_KEPT && oldest !== undefined) {
-      this.#graphs.get(oldest)?.close();
-      this.#graphs.delete(oldest);
-    }
-    return graph;
-  }
-
-  #build(shape: BatchShape, backward: boolean): LossGraph {
-    return new LossGraph(
-      shape,
-      {
-        config: this.#source.config,
-        weights: this.#placed.weights,
-        attentionType: this.placement.attentionType,
-        trainsWeights: this.adapterPlan === null,
-        backward,
-        recompute: this.#options.recompute,
-      },
-      this.placement.lossScale,
+    const shares = dealRows(rows, this.#replicas.length);
+    if (shares.length < 2) return this.#solo.run(rows, backward);
+    const sums = await Promise.all(
+      shares.map((share, i) => defined(this.#replicas[i], 'replica').run(share, backward)),
     );
+    return {
+      lossSum: sums.reduce((total, s) => total + s.lossSum, 0),
+      learnedTokens: sums.reduce((total, s) => total + s.learnedTokens, 0),
+    };
   }
 
-  #read(
-    t: TrainedTensor,
-    which: 'value' | 'gradient' | 'firstMoment' | 'secondMoment',
-  ): Float32Array {
-    const raw = readTensor(t[which], new Float32Array(t.value.elements));
+  #read(t: TrainedTensor, which: 'value' | 'firstMoment' | 'secondMoment'): Float32Array {
+    return this.#toLogical(t, readTensor(t[which], new Float32Array(t.value.elements)));
+  }
+
+  #toLogical(t: TrainedTensor, raw: Float32Array): Float32Array {
     if (!t.isTransposed) return raw;
     const [rows = 1, columns = 1] = t.shape;
     return transposed(raw, columns, rows);
@@ -293,4 +270,23 @@ export function planTraining(
     }),
     adapter: plan === null ? null : { plan, pairs: adapter?.pairs ?? initialPairs(plan, seed) },
   };
+}
+
+/** Deals rows out in turn, so that replicas get rows of like length from a sorted batch. */
+export function dealRows<T>(rows: readonly T[], replicas: number): T[][] {
+  const shares = Array.from({ length: replicas }, (_, r) =>
+    rows.filter((_row, i) => i % replicas === r),
+  );
+  return shares.filter((share) => share.length > 0);
+}
+
+/** Sum over replicas, scaled; in memory's own layout. */
+function gradientOf(t: TrainedTensor, scale: number): Float32Array {
+  const total = new Float32Array(t.value.elements);
+  const part = new Float32Array(t.value.elements);
+  for (const gradient of t.gradients) {
+    readTensor(gradient, part);
+    for (const [i, g] of part.entries()) total[i] = (total[i] ?? 0) + g * scale;
+  }
+  return total;
 }

@@ -141,6 +141,19 @@ it('two threads give the bytes of one', async () => {
   expect(Buffer.compare(Buffer.from(a.gradient.buffer), Buffer.from(b.gradient.buffer))).toBe(0);
 });
 
+it('two replicas give the gradient of one worker, and the same bytes every time', async () => {
+  const rows = lengths.map((n, i) => randomRow(n, 90 + i));
+  using one = await open('llama', { adapter: LORA });
+  using two = await open('llama', { adapter: LORA, threads: 2, replicas: 2 });
+  const first = await accumulated(two, [rows]);
+  expectSame(first, await accumulated(one, [rows]));
+  const again = await accumulated(two, [rows]);
+  expect(
+    Buffer.compare(Buffer.from(again.gradient.buffer), Buffer.from(first.gradient.buffer)),
+  ).toBe(0);
+  expect(await two.gradientNorm()).toBeCloseTo(await one.gradientNorm(), 3);
+});
+
 it.each(['llama', 'qwen2', 'qwen3', 'llama-bias'])(
   'gradients agree with central differences along random directions (%s)',
   async (family) => {

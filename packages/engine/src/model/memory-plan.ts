@@ -49,7 +49,7 @@ const PROCESS_BYTES = 90e6;
  */
 export function planMemory(
   source: Pick<ModelSource, 'config' | 'parameters'>,
-  options: Pick<TrainingModelOptions, 'adapter' | 'baseType' | 'seed' | 'recompute'>,
+  options: Pick<TrainingModelOptions, 'adapter' | 'baseType' | 'seed' | 'recompute' | 'replicas'>,
   { rows, batchSize }: { rows: readonly PackedRow[]; batchSize: number },
 ): TrainingMemory {
   const { placement, adapter } = planTraining(source, options);
@@ -60,7 +60,9 @@ export function planMemory(
     use: adapter === null ? 'full' : 'lora',
     adapter,
   });
-  const shape = planBatchShape(largestBatch(rows, batchSize), source.config.vocabSize);
+  const replicas = Math.min(options.replicas ?? 1, batchSize);
+  const share = largestBatch(rows, Math.ceil(batchSize / replicas));
+  const shape = planBatchShape(share, source.config.vocabSize);
   const measure = (backward: boolean): number => {
     using graph = new LossGraph(
       shape,
@@ -74,16 +76,16 @@ export function planMemory(
       },
       placement.lossScale,
     );
-    return measureGraph(backend, graph.graph);
+    return measureGraph(backend, graph.graph) * replicas;
   };
   const trainedParameters = placed.trained.reduce((sum, t) => sum + t.value.elements, 0);
   const parts = {
     weights: adapter === null ? 0 : placement.bytes - placement.transposeBytes,
     transposes: placement.transposeBytes,
-    trained: trainedBytes(trainedParameters),
+    trained: trainedBytes(trainedParameters, replicas),
     activations: measure(true),
     evaluation: measure(false),
-    saving: (trainedBytes(trainedParameters) * 3) / 4,
+    saving: trainedBytes(trainedParameters, 0),
     process: PROCESS_BYTES,
   };
   const steady = parts.weights + parts.transposes + parts.trained + parts.process;

@@ -13,6 +13,9 @@ import {
 import type { TrainedTensor } from './place-weights.js';
 import type { AdamWStep } from './training-model.js';
 
+// Sum over up to 16 replicas, square, sum, scale and step.
+const NODES_PER_TENSOR = 24;
+
 /** Owns the update graphs of one set of trained tensors. */
 export class OptimizerGraph implements Disposable {
   readonly #backend: CpuBackend;
@@ -66,7 +69,9 @@ export class OptimizerGraph implements Disposable {
   }
 
   zeroGradients(): void {
-    for (const t of this.#trained) zeroTensor(t.gradient);
+    for (const t of this.#trained) {
+      for (const gradient of t.gradients) zeroTensor(gradient);
+    }
   }
 
   [Symbol.dispose](): void {
@@ -79,10 +84,10 @@ export class OptimizerGraph implements Disposable {
   }
 
   #buildUpdate(): BuiltGraph {
-    const built = emptyGraph(this.#backend, this.#trained.length * 4 + 16);
+    const built = emptyGraph(this.#backend, this.#trained.length * NODES_PER_TENSOR + 16);
     const { ctx, graph } = built;
     for (const t of this.#trained) {
-      const scaled = ctx.mul(t.gradient, this.#gradientScale);
+      const scaled = ctx.mul(totalGradient(ctx, t), this.#gradientScale);
       const parameters = t.decay ? this.#withDecay : this.#withoutDecay;
       graph.add(ctx.adamW(t.value, scaled, t.firstMoment, t.secondMoment, parameters));
     }
@@ -90,14 +95,19 @@ export class OptimizerGraph implements Disposable {
   }
 
   #buildNorm(): BuiltGraph & { readonly sums: readonly Tensor[] } {
-    const built = emptyGraph(this.#backend, this.#trained.length * 4 + 16);
+    const built = emptyGraph(this.#backend, this.#trained.length * NODES_PER_TENSOR + 16);
     const sums = this.#trained.map((t) => {
-      const sum = built.ctx.output(built.ctx.sum(built.ctx.sqr(t.gradient)));
+      const sum = built.ctx.output(built.ctx.sum(built.ctx.sqr(totalGradient(built.ctx, t))));
       built.graph.add(sum);
       return sum;
     });
     return { ...built, sums };
   }
+}
+
+/** Replicas are always added in the same order, so the same run gives the same bytes. */
+function totalGradient(ctx: TensorContext, t: TrainedTensor): Tensor {
+  return t.gradients.reduce((sum, gradient) => ctx.add(sum, gradient));
 }
 
 interface BuiltGraph {

@@ -28,10 +28,11 @@ import type {
 import type { ModelUse, PlacedParameter, Placement } from './placement.js';
 
 /** A tensor under training as the optimizer sees it. */
-export interface TrainedTensor extends Trained {
+export interface TrainedTensor {
   readonly name: string;
   readonly value: Tensor;
-  readonly gradient: Tensor;
+  /** One accumulator per replica. */
+  readonly gradients: readonly Tensor[];
   readonly firstMoment: Tensor;
   readonly secondMoment: Tensor;
   /** Hugging Face or PEFT shape, slowest axis first. */
@@ -44,7 +45,10 @@ export interface TrainedTensor extends Trained {
 
 /** Weights in memory and what owns them. */
 export interface PlacedModel extends Disposable {
+  /** The weights as the first replica sees them. */
   readonly weights: ModelWeights;
+  /** The same tensors per replica, each with its own gradient accumulators. */
+  readonly replicas: readonly ModelWeights[];
   readonly trained: readonly TrainedTensor[];
   /** Bytes of all buffers. */
   readonly bytes: number;
@@ -56,6 +60,8 @@ export interface PlaceOptions {
   readonly placement: Placement;
   readonly use: ModelUse;
   readonly adapter: { readonly plan: AdapterPlan; readonly pairs: readonly LoraPair[] } | null;
+  /** How many workers accumulate gradients side by side; default 1. */
+  readonly replicas?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -101,18 +107,32 @@ class WeightStore implements PlacedModel {
   readonly #repacked: TensorContext;
   readonly #buffers: TensorBuffer[] = [];
   readonly #tensors = new Map<string, Tensor>();
+  readonly #ropeFactors: Tensor | null;
   readonly trained: TrainedTensor[] = [];
-  readonly weights: ModelWeights;
+  readonly #trainedByName = new Map<string, TrainedTensor>();
+  readonly replicas: readonly ModelWeights[];
 
   constructor(config: ModelConfig, options: PlaceOptions) {
     this.#config = config;
     this.#options = options;
     const { placement, adapter } = options;
-    const count = placement.parameters.length * 8 + (adapter?.plan.layers.length ?? 0) * 8 + 16;
+    const replicas = options.replicas ?? 1;
+    const perTensor = 8 + replicas;
+    const count =
+      (placement.parameters.length + (adapter?.plan.layers.length ?? 0) * 2) * perTensor + 16;
     this.#plain = new TensorContext({ maxTensors: count });
     this.#repacked = new TensorContext({ maxTensors: count });
     for (const p of placement.parameters) this.#declare(p);
-    this.weights = this.#assemble();
+    for (const layer of adapter?.plan.layers ?? []) this.#declareAdapter(layer);
+    const hasFactors = frequencyFactors(config).some((f) => f !== 1);
+    this.#ropeFactors = hasFactors
+      ? this.#plain.leaf('rope.factors', 'f32', [config.headDim / 2])
+      : null;
+    this.replicas = Array.from({ length: replicas }, (_, r) => this.#assemble(r));
+  }
+
+  get weights(): ModelWeights {
+    return defined(this.replicas[0], 'replica');
   }
 
   get bytes(): number {
@@ -127,9 +147,9 @@ class WeightStore implements PlacedModel {
       this.#buffers.push(backend.allocateRepacked(this.#repacked));
     }
     for (const t of this.trained) {
-      for (const state of [t.gradient, t.firstMoment, t.secondMoment]) zeroTensor(state);
+      for (const state of [...t.gradients, t.firstMoment, t.secondMoment]) zeroTensor(state);
     }
-    const { ropeFactors } = this.weights;
+    const ropeFactors = this.#ropeFactors;
     if (ropeFactors !== null) writeTensor(ropeFactors, frequencyFactors(this.#config));
   }
 
@@ -137,10 +157,10 @@ class WeightStore implements PlacedModel {
   pretend(): void {
     for (const tensor of this.#tensors.values()) this.#plain.pretendPlaced(tensor);
     for (const t of this.trained) {
-      for (const state of [t.gradient, t.firstMoment, t.secondMoment])
+      for (const state of [...t.gradients, t.firstMoment, t.secondMoment])
         this.#plain.pretendPlaced(state);
     }
-    const { ropeFactors } = this.weights;
+    const ropeFactors = this.#ropeFactors;
     if (ropeFactors !== null) this.#plain.pretendPlaced(ropeFactors);
   }
 
@@ -214,94 +234,100 @@ class WeightStore implements PlacedModel {
     name: string,
     value: Tensor,
     traits: Pick<TrainedTensor, 'shape' | 'isTransposed' | 'decay'>,
-  ): TrainedTensor {
+  ): void {
     const state = (suffix: string): Tensor =>
       this.#plain.leaf(`${name}.${suffix}`, 'f32', value.shape);
     const trained = {
       ...traits,
       name,
       value,
-      gradient: state('gradient'),
+      gradients: Array.from({ length: this.#options.replicas ?? 1 }, (_, r) =>
+        state(`gradient.${r}`),
+      ),
       firstMoment: state('first'),
       secondMoment: state('second'),
     };
     this.trained.push(trained);
-    return trained;
+    this.#trainedByName.set(name, trained);
   }
 
-  #gradient(name: string): Tensor | null {
-    return this.trained.find((t) => t.name === name)?.gradient ?? null;
+  #gradient(name: string, replica: number): Tensor | null {
+    return this.#trainedByName.get(name)?.gradients[replica] ?? null;
   }
 
-  #assemble(): ModelWeights {
+  #assemble(replica: number): ModelWeights {
     const c = this.#config;
-    const { inverseFrequencies, attentionScaling } = ropeFrequencies(c);
-    const hasFactors = frequencyFactors(c).some((f) => f !== 1);
-    const embedding = this.#tensor('model.embed_tokens.weight');
     const headPath = c.tieWordEmbeddings ? 'model.embed_tokens' : 'lm_head';
     return {
-      embedding,
-      embeddingGradient: this.#gradient('model.embed_tokens.weight'),
-      layers: Array.from({ length: c.numHiddenLayers }, (_, l) => this.#layer(l)),
-      finalNorm: this.#norm('model.norm.weight'),
-      head: this.#linear(headPath),
-      ropeFactors: hasFactors
-        ? this.#plain.leaf('rope.factors', 'f32', [inverseFrequencies.length])
-        : null,
-      ropeAttentionScaling: attentionScaling,
+      embedding: this.#tensor('model.embed_tokens.weight'),
+      embeddingGradient: this.#gradient('model.embed_tokens.weight', replica),
+      layers: Array.from({ length: c.numHiddenLayers }, (_, l) => this.#layer(l, replica)),
+      finalNorm: this.#norm('model.norm.weight', replica),
+      head: this.#linear(headPath, replica),
+      ropeFactors: this.#ropeFactors,
+      ropeAttentionScaling: ropeFrequencies(c).attentionScaling,
     };
   }
 
-  #layer(l: number): DecoderLayer {
+  #layer(l: number, replica: number): DecoderLayer {
     const at = `model.layers.${l}`;
     const { qkNorm } = this.#config;
+    const norm = (name: string): NormLayer => this.#norm(`${at}.${name}.weight`, replica);
+    const linear = (name: string): LinearLayer => this.#linear(`${at}.${name}`, replica);
     return {
-      inputNorm: this.#norm(`${at}.input_layernorm.weight`),
-      postAttentionNorm: this.#norm(`${at}.post_attention_layernorm.weight`),
-      q: this.#linear(`${at}.self_attn.q_proj`),
-      k: this.#linear(`${at}.self_attn.k_proj`),
-      v: this.#linear(`${at}.self_attn.v_proj`),
-      o: this.#linear(`${at}.self_attn.o_proj`),
-      qNorm: qkNorm ? this.#norm(`${at}.self_attn.q_norm.weight`) : null,
-      kNorm: qkNorm ? this.#norm(`${at}.self_attn.k_norm.weight`) : null,
-      gate: this.#linear(`${at}.mlp.gate_proj`),
-      up: this.#linear(`${at}.mlp.up_proj`),
-      down: this.#linear(`${at}.mlp.down_proj`),
+      inputNorm: norm('input_layernorm'),
+      postAttentionNorm: norm('post_attention_layernorm'),
+      q: linear('self_attn.q_proj'),
+      k: linear('self_attn.k_proj'),
+      v: linear('self_attn.v_proj'),
+      o: linear('self_attn.o_proj'),
+      qNorm: qkNorm ? norm('self_attn.q_norm') : null,
+      kNorm: qkNorm ? norm('self_attn.k_norm') : null,
+      gate: linear('mlp.gate_proj'),
+      up: linear('mlp.up_proj'),
+      down: linear('mlp.down_proj'),
     };
   }
 
-  #norm(name: string): NormLayer {
-    return { weight: this.#tensor(name), gradient: this.#gradient(name) };
+  #norm(name: string, replica: number): NormLayer {
+    return { weight: this.#tensor(name), gradient: this.#gradient(name, replica) };
   }
 
-  #linear(path: string): LinearLayer {
+  #linear(path: string, replica: number): LinearLayer {
     const layer = this.#options.adapter?.plan.layers.find((a) => a.path === path);
     return {
       path,
       weight: this.#tensor(`${path}.weight`),
       transposed: this.#tensors.get(transposeName(`${path}.weight`)) ?? null,
       bias: this.#tensors.get(`${path}.bias`) ?? null,
-      adapter: layer === undefined ? null : this.#adapter(layer),
-      weightGradient: this.#gradient(`${path}.weight`),
-      biasGradient: this.#gradient(`${path}.bias`),
+      adapter: layer === undefined ? null : this.#adapter(layer, replica),
+      weightGradient: this.#gradient(`${path}.weight`, replica),
+      biasGradient: this.#gradient(`${path}.bias`, replica),
     };
   }
 
-  #adapter({ path, rank, inFeatures, outFeatures, scale }: AdapterLayerPlan): AdapterPair {
-    const half = (which: 'A' | 'B', shape: readonly number[]): Trained => {
+  #adapter({ path, scale }: AdapterLayerPlan, replica: number): AdapterPair {
+    const half = (which: 'A' | 'B'): Trained => {
       const name = adapterName(path, which);
-      const isTransposed = which === 'B';
+      return { value: this.#tensor(name), gradient: this.#gradient(name, replica) };
+    };
+    return { a: half('A'), b: half('B'), scale };
+  }
+
+  #declareAdapter({ path, rank, inFeatures, outFeatures }: AdapterLayerPlan): void {
+    const declare = (which: 'A' | 'B', long: number, logical: readonly number[]): void => {
+      const name = adapterName(path, which);
+      const shape = [long, rank];
       if (this.#options.use !== 'lora') {
-        const value = this.#plain.leaf(name, 'f32', shape);
-        this.#tensors.set(name, value);
-        return { value, gradient: null };
+        this.#tensors.set(name, this.#plain.leaf(name, 'f32', shape));
+        return;
       }
       const value = this.#plain.parameter(name, shape);
       this.#tensors.set(name, value);
-      const logical = isTransposed ? [outFeatures, rank] : [rank, inFeatures];
-      return this.#train(name, value, { shape: logical, isTransposed, decay: true });
+      this.#train(name, value, { shape: logical, isTransposed: which === 'B', decay: true });
     };
-    return { a: half('A', [inFeatures, rank]), b: half('B', [outFeatures, rank]), scale };
+    declare('A', inFeatures, [rank, inFeatures]);
+    declare('B', outFeatures, [outFeatures, rank]);
   }
 }
 
@@ -310,9 +336,9 @@ export function adapterName(path: string, which: 'A' | 'B'): string {
   return `${path}.lora_${which}.weight`;
 }
 
-/** Bytes of value, gradient and both moments of everything that a run trains, in f32. */
-export function trainedBytes(elements: number): number {
-  return rowBytes('f32', elements) * 4;
+/** Bytes of value, both moments and one gradient per replica of everything that a run trains, in f32. */
+export function trainedBytes(elements: number, replicas: number): number {
+  return rowBytes('f32', elements) * (3 + replicas);
 }
 
 function transposeName(name: string): string {
