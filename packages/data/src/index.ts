@@ -1,2 +1,85 @@
+export { checkDataset, type DatasetCheck } from './doctor/check-dataset.js';
+export type { Finding, FindingSeverity } from './doctor/finding.js';
+export {
+  type DataReport,
+  type DroppedRow,
+  type LengthBin,
+  summarizeReport,
+  type TruncatedRow,
+} from './encode/data-report.js';
+export {
+  type PreparedSamples,
+  type PrepareOptions,
+  prepareConversations,
+  prepareDocuments,
+} from './encode/prepare-samples.js';
+export {
+  chatPromptTemplate,
+  chooseStopToken,
+  type Dialogue,
+  type OpenTemplateOptions,
+  openPromptTemplate,
+  type PromptTemplate,
+  plainPromptTemplate,
+} from './encode/prompt-template.js';
+export {
+  type DocumentOptions,
+  type EncodedSample,
+  encodeConversation,
+  encodeDocument,
+  encodePrompt,
+  type OverlengthPolicy,
+  type SampleEncodeOptions,
+} from './encode/sample-encoder.js';
+export { countLearned, type PackedRow, type TokenizedSample } from './encode/samples.js';
+export type { Segment } from './encode/segments.js';
+export { type SampleSplit, splitSamples } from './encode/split-samples.js';
+export { DATA_ERRORS } from './errors.js';
+export {
+  type Conversation,
+  type ConversationMessage,
+  isRejection,
+  REJECT_BUCKETS,
+  type RejectBucket,
+  type RejectedRecord,
+  Rejection,
+  type RowOrigin,
+  type TextDocument,
+  type ToolCall,
+} from './handlers/conversation.js';
+export { type ResolveOptions, resolveDatasets } from './handlers/dataset-registry.js';
+export {
+  type ColumnNames,
+  type DatasetFormat,
+  type DatasetSpec,
+  describeDataFile,
+  type RoleTags,
+} from './handlers/dataset-spec.js';
+export {
+  type ReadDatasetOptions,
+  readConversations,
+  readDocuments,
+} from './handlers/read-dataset.js';
+export {
+  buildPackedRows,
+  buildUnpackedRows,
+  type Packable,
+  planPacks,
+} from './packing/pack-rows.js';
+export {
+  formatPreview,
+  type PreviewFormat,
+  type PreviewToken,
+  previewSamples,
+  type SamplePreview,
+} from './preview/preview-samples.js';
+export { type ReadItem, type ReadOptions, readRecords } from './readers/read-records.js';
 export * from './templates/index.js';
+export {
+  openTokenSet,
+  type TokenSet,
+  type TokenSetMeta,
+  type WriteTokenSetOptions,
+  writeTokenSet,
+} from './token-set/token-set.js';
 export * from './tokenizer/index.js';

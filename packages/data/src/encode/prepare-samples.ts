@@ -17,9 +17,9 @@ import { buildDataReport, type DataReport, type TruncatedRow } from './data-repo
 import {
   type DocumentOptions,
   type EncodedSample,
-  type EncodeOptions,
   encodeConversation,
   encodeDocument,
+  type SampleEncodeOptions,
 } from './sample-encoder.js';
 import type { TokenizedSample } from './samples.js';
 
@@ -48,7 +48,7 @@ export interface PreparedSamples {
  */
 export function prepareConversations(
   specs: readonly DatasetSpec[],
-  encoding: EncodeOptions,
+  encoding: SampleEncodeOptions,
   options: PrepareOptions = {},
 ): Promise<PreparedSamples> {
   return prepare<Conversation>({

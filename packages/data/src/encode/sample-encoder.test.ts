@@ -20,10 +20,10 @@ import {
 } from './prompt-template.js';
 import {
   type EncodedSample,
-  type EncodeOptions,
   encodeConversation,
   encodeDocument,
   encodePrompt,
+  type SampleEncodeOptions,
 } from './sample-encoder.js';
 import { tokenizeSegments } from './segments.js';
 
@@ -45,7 +45,10 @@ function dialogue(...texts: string[]): Conversation {
   return { kind: 'conversation', source: 'test', row: 7, messages };
 }
 
-function encode(conversation: Conversation, options: Partial<EncodeOptions> = {}): EncodedSample {
+function encode(
+  conversation: Conversation,
+  options: Partial<SampleEncodeOptions> = {},
+): EncodedSample {
   const all = { tokenizer, template: plain, cutoffLength: 512, ...options };
   const encoded = encodeConversation(conversation, all);
   if (isRejection(encoded)) throw new Error(encoded.reason);

@@ -19,7 +19,7 @@ import { type TokenTurn, truncateTurns } from './truncate.js';
 export type OverlengthPolicy = 'drop' | 'truncate' | 'error';
 
 /** How dialogues become samples. */
-export interface EncodeOptions {
+export interface SampleEncodeOptions {
   readonly tokenizer: Tokenizer;
   readonly template: PromptTemplate;
   /** Most tokens of a sample; at least 2. */
@@ -48,7 +48,7 @@ export interface EncodedSample {
  */
 export function encodeConversation(
   conversation: Conversation,
-  options: EncodeOptions,
+  options: SampleEncodeOptions,
 ): EncodedSample | Rejection {
   checkOptions(options);
   const segments = options.template.renderDialogue(conversation);
@@ -82,7 +82,7 @@ export function encodeConversation(
  */
 export function encodePrompt(
   dialogue: Dialogue,
-  options: Pick<EncodeOptions, 'tokenizer' | 'template'>,
+  options: Pick<SampleEncodeOptions, 'tokenizer' | 'template'>,
 ): Int32Array | Rejection {
   const segments = options.template.renderPrompt(dialogue);
   if (isRejection(segments)) return segments;
@@ -124,7 +124,7 @@ export function encodeDocument(document: TextDocument, options: DocumentOptions)
   return samples;
 }
 
-function checkOptions(options: EncodeOptions): void {
+function checkOptions(options: SampleEncodeOptions): void {
   if (options.maskHistory === true && options.trainOnPrompt === true) {
     throw new TuneyardError(
       DATA_ERRORS.DATA_BAD_OPTION,
@@ -149,7 +149,7 @@ function maskHistory(spans: readonly TokenSpan[]): TokenSpan[] {
  * Cuts spans by the turn rule. When the last turns are the ones kept, a BOS is put aside and stays in front;
  * otherwise it is the beginning of the first question and stays by itself.
  */
-function cutSpans(spans: readonly TokenSpan[], options: EncodeOptions): TokenSpan[] {
+function cutSpans(spans: readonly TokenSpan[], options: SampleEncodeOptions): TokenSpan[] {
   const { tokenizer, cutoffLength } = options;
   const keepsLast = options.maskHistory === true;
   const bos = tokenizer.bosTokenId;
@@ -185,7 +185,7 @@ function withoutFirst(spans: readonly TokenSpan[]): TokenSpan[] {
 
 function toSample(
   spans: readonly TokenSpan[],
-  options: EncodeOptions,
+  options: SampleEncodeOptions,
   origin: RowOrigin,
 ): TokenizedSample {
   const ids = concatenate(spans);
