@@ -1,8 +1,10 @@
 /** Every codec of the package, behind the few operations that the conformance suite needs. */
 import {
   GgufReader,
+  type GgufTensor,
   type GgufValue,
   SafetensorsReader,
+  type SafetensorsTensor,
   writeGguf,
   writeSafetensors,
 } from '../src/index.js';
@@ -16,7 +18,7 @@ export interface F32Tensor {
 }
 
 /** What a codec read from a file. */
-export interface Contents {
+interface Contents {
   readonly tensors: readonly F32Tensor[];
   /** Writes everything that was read to another file. */
   rewrite(path: string): Promise<void>;
@@ -45,9 +47,9 @@ const safetensors: Codec = {
   },
   read: async (path) => {
     await using reader = await SafetensorsReader.open(path);
-    const entries = [];
-    for (const { name, dtype, shape } of reader.tensors.values()) {
-      entries.push({ name, dtype, shape, data: await reader.read(name) });
+    const entries: (SafetensorsTensor & { data: Uint8Array })[] = [];
+    for (const found of reader.tensors.values()) {
+      entries.push({ ...found, data: await reader.read(found.name) });
     }
     const { metadata } = reader;
     return {
@@ -105,9 +107,9 @@ const gguf: Codec = {
   },
   read: async (path) => {
     await using reader = await GgufReader.open(path);
-    const entries = [];
-    for (const { name, type, shape } of reader.tensors.values()) {
-      entries.push({ name, type, shape, data: await reader.read(name) });
+    const entries: (GgufTensor & { data: Uint8Array })[] = [];
+    for (const found of reader.tensors.values()) {
+      entries.push({ ...found, data: await reader.read(found.name) });
     }
     const { metadata } = reader;
     return {
