@@ -18,8 +18,6 @@ export const CLI_ERRORS = {
   CLI_UNKNOWN_CONTENT: 'CLI_UNKNOWN_CONTENT',
   /** `inspect --stats` named a tensor that is not in the file. */
   CLI_UNKNOWN_TENSOR: 'CLI_UNKNOWN_TENSOR',
-  /** The model has no chat template and none was given. */
-  CLI_NO_CHAT_TEMPLATE: 'CLI_NO_CHAT_TEMPLATE',
   /** Anything not raised on purpose: a mistake of the program. */
   CLI_UNEXPECTED: 'CLI_UNEXPECTED',
 } as const;

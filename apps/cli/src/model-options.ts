@@ -1,10 +1,7 @@
 /** Options and steps that several commands on models share. */
-import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import type { Command, Option } from 'commander';
 import { Option as CommandOption } from 'commander';
 import { integerOption, numberOption, repeatedOption } from './define-command.js';
-import { readControlGroupLimits } from './doctor/machine.js';
 
 /** How a model is opened. */
 export interface ModelFlags {
@@ -30,7 +27,11 @@ export function addModelOptions(command: Command): Command {
   return command
     .option('--adapter <dir>', 'LoRA adapter to put on top of the model')
     .addOption(baseTypeOption())
-    .option('--threads <n>', 'threads to compute with (default: one per core)', atLeastOne);
+    .option(
+      '--threads <n>',
+      'threads to compute with (default: the free cores, one for a small model)',
+      atLeastOne,
+    );
 }
 
 /** Adds the options of sampling. */
@@ -60,21 +61,6 @@ export function addSamplingOptions(command: Command): Command {
     )
     .option('--seed <n>', 'the same seed gives the same answer', integerOption({ min: 0 }))
     .option('--stop <text>', 'end the answer before this text (repeatable)', repeatedOption);
-}
-
-/** Threads to use where the user says nothing: cores, less what a container forbids. */
-export function defaultThreads(): number {
-  const limit = readControlGroupLimits(readTextFile).cores ?? Number.POSITIVE_INFINITY;
-  return Math.max(1, Math.min(availableParallelism(), Math.floor(limit)));
-}
-
-/** Reads a small text file; undefined when it is not there. */
-export function readTextFile(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined; // Not Linux, or not this version of control groups.
-  }
 }
 
 const atLeastOne = integerOption({ min: 1 });

@@ -1,7 +1,10 @@
 /** The tree of commands. */
 import { Command } from 'commander';
 import { addArtifactsCommand } from './commands/artifacts.js';
+import { addChatCommand } from './commands/chat.js';
 import { addDoctorCommand } from './commands/doctor.js';
+import { addGenerateCommand } from './commands/generate.js';
+import { addInspectCommand } from './commands/inspect.js';
 import { addMergeCommand } from './commands/merge.js';
 import { addPlanCommand } from './commands/plan.js';
 import { addRunCommand } from './commands/run.js';
@@ -45,8 +48,11 @@ export function buildProgram({ host, isColorRefused, start }: ProgramOptions): C
   addRunCommand(program, start);
   addPlanCommand(program, start);
   addTrainCommand(program, start);
-  addArtifactsCommand(program, start);
+  addGenerateCommand(program, start);
+  addChatCommand(program, start);
   addMergeCommand(program, start);
+  addInspectCommand(program, start);
+  addArtifactsCommand(program, start);
   addDoctorCommand(program, start);
   return program;
 }

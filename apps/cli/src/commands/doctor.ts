@@ -14,8 +14,8 @@ import {
   type OptionalProgram,
   programRunner,
 } from '../doctor/optional-programs.js';
-import { readTextFile } from '../model-options.js';
 import { formatFacts, formatTable } from '../terminal/table.js';
+import { readTextFile } from '../threads.js';
 
 /** Adds `doctor` to the program. */
 export function addDoctorCommand(program: Command, start: StartCommand): void {
