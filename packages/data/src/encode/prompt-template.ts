@@ -174,11 +174,13 @@ export function chatPromptTemplate(
   const toolsOf = ({ tools }: Dialogue): { readonly tools?: readonly unknown[] } =>
     tools === undefined ? {} : { tools };
   const renderDialogue = (dialogue: Dialogue): readonly Segment[] | Rejection =>
+    lostTools(dialogue, template) ??
     orRejection(() => {
       const { messages } = withSystem(dialogue, defaultSystem);
       return renderSegments(template, messages, toolsOf(dialogue));
     });
   const renderPrompt = (dialogue: Dialogue): readonly Segment[] | Rejection =>
+    lostTools(dialogue, template) ??
     orRejection(() => {
       const { messages } = withSystem(dialogue, defaultSystem);
       const text = template.render(messages, { addGenerationPrompt: true, ...toolsOf(dialogue) });
@@ -190,6 +192,18 @@ export function chatPromptTemplate(
     renderDialogue,
     renderPrompt,
   };
+}
+
+/** Refuses what a template would leave out without a word: it never looks at the field. */
+function lostTools(dialogue: Dialogue, template: ChatTemplate): Rejection | undefined {
+  const hasCalls = dialogue.messages.some((message) => message.tool_calls !== undefined);
+  if (hasCalls && !template.source.includes('tool_calls')) {
+    return reject('bad_tools', `${template.origin} cannot write tool calls`);
+  }
+  if (dialogue.tools !== undefined && !/\btools\b/.test(template.source)) {
+    return reject('bad_tools', `${template.origin} cannot write a list of tools`);
+  }
+  return undefined;
 }
 
 const PROBE: Dialogue = {

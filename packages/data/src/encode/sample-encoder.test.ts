@@ -181,11 +181,22 @@ describe('opening templates', () => {
       bucket: 'template_refused',
       reason: expect.stringContaining('Unknown role: tool'),
     });
-    expect(
-      encodeConversation({ ...qa, tools: [{}] }, { ...options, template: plain }),
-    ).toMatchObject({
-      bucket: 'bad_tools',
-    });
+  });
+
+  it('never leaves tools or calls out in silence', async () => {
+    const call = { type: 'function', function: { name: 'f', arguments: {} } } as const;
+    const [question, answer] = qa.messages;
+    const calling: Conversation = {
+      ...qa,
+      messages: [question!, { ...answer!, content: '', tool_calls: [call] }],
+    };
+    for (const template of [plain, await open('alpaca')]) {
+      for (const conversation of [{ ...qa, tools: [{}] }, calling]) {
+        const options = { tokenizer, cutoffLength: 512, template };
+        expect(encodeConversation(conversation, options)).toMatchObject({ bucket: 'bad_tools' });
+        expect(encodePrompt(conversation, options)).toMatchObject({ bucket: 'bad_tools' });
+      }
+    }
   });
 
   it('chooses the stop token of the generation config before the tokenizer', () => {
