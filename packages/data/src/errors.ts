@@ -1,18 +1,33 @@
 /** Codes raised while data sets are read, described, encoded, packed and stored. */
 export const DATA_ERRORS = {
+  /** A data file or `dataset_info.json` is missing, unreadable or a directory. */
   DATA_FILE_NOT_FOUND: 'DATA_FILE_NOT_FOUND',
+  /** A data file has no content. */
   DATA_FILE_EMPTY: 'DATA_FILE_EMPTY',
+  /** A data file is UTF-16 or compressed; data files are UTF-8 text. */
   DATA_BAD_ENCODING: 'DATA_BAD_ENCODING',
+  /** A JSON file is damaged so that its records cannot be told apart. */
   DATA_BAD_JSON: 'DATA_BAD_JSON',
+  /** One record passes the size or depth limit, often for want of a closing quote or line end. */
   DATA_RECORD_TOO_LARGE: 'DATA_RECORD_TOO_LARGE',
+  /** A data file's extension is not one that is read. */
   DATA_UNKNOWN_FILE_TYPE: 'DATA_UNKNOWN_FILE_TYPE',
+  /** The fields of the first record fit no known form. */
   DATA_UNKNOWN_FORMAT: 'DATA_UNKNOWN_FORMAT',
+  /** An entry of `dataset_info.json` is wrong; the message names the key. */
   DATA_BAD_REGISTRY: 'DATA_BAD_REGISTRY',
+  /** A data set's name has no entry in `dataset_info.json`. */
   DATA_NOT_REGISTERED: 'DATA_NOT_REGISTERED',
+  /** A template ends answers with a text that the tokenizer does not have as one token. */
   DATA_TEMPLATE_MISMATCH: 'DATA_TEMPLATE_MISMATCH',
+  /** Neither the generation config nor the tokenizer names a token that ends an answer. */
   DATA_NO_STOP_TOKEN: 'DATA_NO_STOP_TOKEN',
+  /** An option of the data stage is out of range or contradicts another. */
   DATA_BAD_OPTION: 'DATA_BAD_OPTION',
+  /** A sample is longer than the cutoff and the policy is to stop, or it cannot fit a packed row. */
   DATA_ROW_TOO_LONG: 'DATA_ROW_TOO_LONG',
+  /** No row gives a sample; the message counts the reasons. */
   DATA_NOTHING_KEPT: 'DATA_NOTHING_KEPT',
+  /** A stored token set is damaged, or an id does not fit the vocabulary. */
   DATA_BAD_TOKEN_SET: 'DATA_BAD_TOKEN_SET',
 } as const;
