@@ -18,6 +18,8 @@ export const CLI_ERRORS = {
   CLI_UNKNOWN_CONTENT: 'CLI_UNKNOWN_CONTENT',
   /** `inspect --stats` named a tensor that is not in the file. */
   CLI_UNKNOWN_TENSOR: 'CLI_UNKNOWN_TENSOR',
+  /** The chat template does not accept the messages of a conversation. */
+  CLI_TEMPLATE_REFUSED: 'CLI_TEMPLATE_REFUSED',
   /** Anything not raised on purpose: a mistake of the program. */
   CLI_UNEXPECTED: 'CLI_UNEXPECTED',
 } as const;

@@ -2,7 +2,9 @@
 import { Command } from 'commander';
 import { addArtifactsCommand } from './commands/artifacts.js';
 import { addChatCommand } from './commands/chat.js';
+import { addDataCommands } from './commands/data.js';
 import { addDoctorCommand } from './commands/doctor.js';
+import { addEvalCommand } from './commands/eval.js';
 import { addGenerateCommand } from './commands/generate.js';
 import { addInspectCommand } from './commands/inspect.js';
 import { addMergeCommand } from './commands/merge.js';
@@ -48,6 +50,8 @@ export function buildProgram({ host, isColorRefused, start }: ProgramOptions): C
   addRunCommand(program, start);
   addPlanCommand(program, start);
   addTrainCommand(program, start);
+  addDataCommands(program, start);
+  addEvalCommand(program, start);
   addGenerateCommand(program, start);
   addChatCommand(program, start);
   addMergeCommand(program, start);

@@ -1,5 +1,6 @@
+import type { ConversationMessage } from '@tuneyard/data';
 import { describe, expect, it } from 'vitest';
-import { type ChatTurn, runChatLoop } from './chat-loop.js';
+import { runChatLoop } from './chat-loop.js';
 
 async function converse(lines: string[], system?: string) {
   const asked: string[][] = [];
@@ -10,7 +11,7 @@ async function converse(lines: string[], system?: string) {
       yield* lines;
     })(),
     system,
-    reply: (messages: readonly ChatTurn[]) => {
+    reply: (messages: readonly ConversationMessage[]) => {
       asked.push(messages.map(({ role, content }) => `${role}: ${content}`));
       return Promise.resolve(`answer ${asked.length}`);
     },

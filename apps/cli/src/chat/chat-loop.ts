@@ -3,12 +3,7 @@
  *
  * Knows nothing of models or terminals; both are given.
  */
-
-/** One message of a conversation. */
-export interface ChatTurn {
-  readonly role: 'system' | 'user' | 'assistant';
-  readonly content: string;
-}
+import type { ConversationMessage } from '@tuneyard/data';
 
 /** What a conversation runs on. */
 export interface ChatLoopOptions {
@@ -17,7 +12,7 @@ export interface ChatLoopOptions {
   /** First system message, if any. */
   readonly system: string | undefined;
   /** Writes the reply to the conversation and returns its text. */
-  readonly reply: (messages: readonly ChatTurn[]) => Promise<string>;
+  readonly reply: (messages: readonly ConversationMessage[]) => Promise<string>;
   /** Shows a note that is not part of the conversation. */
   readonly note: (text: string) => void;
   /** Called whenever the next line is awaited. */
@@ -86,7 +81,7 @@ function handleCommand(line: string, conversation: Conversation, options: ChatLo
 
 class Conversation {
   system: string | undefined;
-  messages: readonly ChatTurn[] = [];
+  messages: readonly ConversationMessage[] = [];
 
   constructor(system: string | undefined) {
     this.system = system;
@@ -97,7 +92,7 @@ class Conversation {
     this.messages = this.system === undefined ? [] : [{ role: 'system', content: this.system }];
   }
 
-  with(message: ChatTurn): readonly ChatTurn[] {
+  with(message: ConversationMessage): readonly ConversationMessage[] {
     return [...this.messages, message];
   }
 }

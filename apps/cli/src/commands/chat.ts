@@ -1,11 +1,13 @@
 /** `tuneyard chat`: a conversation with a model in the terminal. */
 import { createInterface } from 'node:readline';
-import type { ChatTemplate } from '@tuneyard/data';
+import { TuneyardError } from '@tuneyard/core';
+import type { ConversationMessage, PromptTemplate, Rejection } from '@tuneyard/data';
 import type { TextModel } from '@tuneyard/engine';
 import type { Command } from 'commander';
-import { type ChatTurn, runChatLoop } from '../chat/chat-loop.js';
+import { runChatLoop } from '../chat/chat-loop.js';
 import type { Cli } from '../cli.js';
 import { defineCommand, type StartCommand } from '../define-command.js';
+import { CLI_ERRORS } from '../errors.js';
 import {
   addModelOptions,
   addSamplingOptions,
@@ -38,7 +40,7 @@ export function addChatCommand(program: Command, start: StartCommand): void {
   })
     .argument('<model>', 'model directory or .gguf file')
     .option('--system <text>', 'system message to begin with')
-    .option('--template <name>', "built-in chat template to use instead of the model's own");
+    .option('--template <name>', "chat template: auto (the model's own), plain, or a name");
   addSamplingOptions(addModelOptions(command)).action((model: string, flags: ChatFlags) =>
     chat(start(), model, flags),
   );
@@ -46,7 +48,8 @@ export function addChatCommand(program: Command, start: StartCommand): void {
 
 async function chat(cli: Cli, path: string, flags: ChatFlags): Promise<void> {
   const { openTextModel } = await import('@tuneyard/engine');
-  const { chatTemplateFor } = await import('@tuneyard/data');
+  const { openPromptTemplate } = await import('@tuneyard/data');
+  const { openModel } = await import('@tuneyard/weights');
   using model = await openTextModel({
     path: cli.path(path),
     adapterPath: flags.adapter === undefined ? undefined : cli.path(flags.adapter),
@@ -54,11 +57,14 @@ async function chat(cli: Cli, path: string, flags: ChatFlags): Promise<void> {
     threads: flags.threads ?? threadsFor(cli.path(path)),
     signal: cli.signal,
   });
-  const template = await chatTemplateFor(
-    cli.path(path),
-    model.tokenizer,
-    flags.template === undefined ? {} : { name: flags.template },
-  );
+  const source = await openModel(cli.path(path));
+  await source.close();
+  const template = await openPromptTemplate({
+    name: flags.template ?? 'auto',
+    modelPath: cli.path(path),
+    tokenizer: model.tokenizer,
+    generationConfig: source.generationConfig,
+  });
   const isTerminal = cli.host.stderr.isTTY === true && process.stdin === cli.host.stdin;
   const lines = createInterface({
     input: cli.host.stdin,
@@ -87,14 +93,14 @@ async function chat(cli: Cli, path: string, flags: ChatFlags): Promise<void> {
 class Replier {
   readonly #cli: Cli;
   readonly #model: TextModel;
-  readonly #template: ChatTemplate;
+  readonly #template: PromptTemplate;
   readonly #flags: ChatFlags;
   #running: AbortController | null = null;
 
   constructor(parts: {
     cli: Cli;
     model: TextModel;
-    template: ChatTemplate;
+    template: PromptTemplate;
     flags: ChatFlags;
   }) {
     this.#cli = parts.cli;
@@ -109,7 +115,7 @@ class Replier {
     return this.#running !== null;
   }
 
-  async reply(messages: readonly ChatTurn[]): Promise<string> {
+  async reply(messages: readonly ConversationMessage[]): Promise<string> {
     const running = new AbortController();
     this.#running = running;
     let written = '';
@@ -128,27 +134,37 @@ class Replier {
   }
 
   async #generate(
-    messages: readonly ChatTurn[],
+    messages: readonly ConversationMessage[],
     signal: AbortSignal,
     onText: (piece: string) => void,
   ): Promise<string> {
     const { generate } = await import('@tuneyard/engine');
+    const { encodePrompt, isRejection } = await import('@tuneyard/data');
     const model = this.#model;
-    const prompt = this.#template.render(
-      messages.map((message) => ({ ...message })),
-      { addGenerationPrompt: true },
+    const ids = encodePrompt(
+      { messages },
+      { tokenizer: model.tokenizer, template: this.#template },
     );
-    const ids = model.tokenizer.encode(prompt, { addSpecialTokens: false });
+    if (isRejection(ids)) throw refusedByTemplate(this.#template, ids);
     const room = Math.max(1, model.model.config.maxPositionEmbeddings - ids.length);
     const { system: _system, template: _template, ...rest } = this.#flags;
     const { adapter: _adapter, baseType: _type, threads: _threads, ...sampling } = rest;
     const answer = await generate(model, ids, {
       ...sampling,
       maxNewTokens: this.#flags.maxNewTokens ?? Math.min(512, room),
+      stopTokenIds: [...new Set([...model.stopTokenIds, ...this.#template.stopTokenIds])],
       signal: AbortSignal.any([signal, this.#cli.signal]),
       onText,
     });
     this.#cli.event({ event: 'reply', ...answer });
     return answer.text;
   }
+}
+
+function refusedByTemplate(template: PromptTemplate, { reason }: Rejection): TuneyardError {
+  return new TuneyardError(
+    CLI_ERRORS.CLI_TEMPLATE_REFUSED,
+    `The template ${template.name} does not accept the conversation: ${reason}`,
+    { details: { template: template.name } },
+  );
 }

@@ -15,14 +15,27 @@ describe('progress outside a terminal', () => {
   it('prints the first update, each tenth and the end, once each', () => {
     const { clock, sink, progress } = createProgress(false);
     for (let done = 1; done <= 200; done++) {
-      clock.ms += 10;
+      clock.ms += 100;
       progress.update({ stage: 'train', done, total: 200, unit: 'steps' });
     }
     const lines = sink.text.trimEnd().split('\n');
     expect(lines).toHaveLength(11);
     expect(lines[0]).toBe('train: 0 % · 1/200 steps');
-    expect(lines[5]).toMatch(/^train: 50 % · 100\/200 steps · 100 steps\/s · 1\.0 s left$/);
-    expect(lines[10]).toBe('train: 100 % · 200/200 steps · 100 steps/s');
+    expect(lines[5]).toMatch(/^train: 50 % · 100\/200 steps · 10\.0 steps\/s · 10\.0 s left$/);
+    expect(lines[10]).toBe('train: 100 % · 200/200 steps · 10.0 steps/s');
+  });
+
+  it('spares tenths that follow each other within a second', () => {
+    const { clock, sink, progress } = createProgress(false);
+    for (let done = 1; done <= 100; done++) {
+      clock.ms += 15;
+      progress.update({ stage: 'train', done, total: 100, unit: 'steps' });
+    }
+    const shares = sink.text
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(' ·')[0]);
+    expect(shares).toEqual(['train: 1 %', 'train: 68 %', 'train: 100 %']);
   });
 
   it('prints every five seconds when tenths take longer', () => {

@@ -35,6 +35,8 @@ export interface ProgressOptions {
 
 const REDRAW_MS = 100;
 const PLAIN_LINE_MS = 5000;
+/** Tenths that come faster are not worth a line each. */
+const TENTH_LINE_MS = 1000;
 const BAR_CELLS = 24;
 
 /** A progress line of one command; stages follow each other on it. */
@@ -92,8 +94,10 @@ export class Progress {
       update.total === undefined || update.total === 0
         ? 0
         : Math.floor((10 * update.done) / update.total);
-    const isDue = now - this.#lastPrintAt >= PLAIN_LINE_MS;
-    if (!isDue && tenth <= this.#lastTenth && !isLast) return;
+    const sinceLastMs = now - this.#lastPrintAt;
+    const isDue =
+      sinceLastMs >= PLAIN_LINE_MS || (tenth > this.#lastTenth && sinceLastMs >= TENTH_LINE_MS);
+    if (!isDue && !isLast) return;
     if (isLast && this.#lastTenth >= 10) return;
     this.#lastTenth = Math.max(tenth, this.#lastTenth);
     this.#lastPrintAt = now;
