@@ -16,6 +16,11 @@ slow. `--attention fastest` means written-out attention in float32 and
 `scaled_dot_product_attention` in bfloat16. Where this was tuned (2 cores of an AMD EPYC with
 AVX-512, otherwise nearly idle) the two are close: best steps over several runs gave 281-322 against
 276-311 tokens/s in float32, and 727-806 against 742-824 in bfloat16.
+
+With `--serve` it prints one JSON line when it has loaded and warmed up, then waits: for every line
+on stdin, which holds a number of steps, it runs them and prints one JSON line with `step_ms`,
+`peak_rss_mb` and the last `loss`. End of input ends it. So the bench can let several trainers take
+turns.
 """
 
 import argparse
@@ -23,6 +28,7 @@ import json
 import math
 import resource
 import statistics
+import sys
 import time
 
 import torch
@@ -139,45 +145,72 @@ class Model(nn.Module):
         return F.cross_entropy(logits.view(-1, VOCAB).float(), labels.view(-1))
 
 
-def measure(options):
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(0)
-    dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[options.dtype]
-    attention_name = FASTEST[options.dtype] if options.attention == "fastest" else options.attention
-    attention = ATTENTION[attention_name]
-    model = Model(dtype, attention, options.sequence)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-4, weight_decay=0.0, fused=True)
-    tokens = options.sequence * options.micro_batch
-    ids = torch.arange(tokens).mul(7919).add(13).remainder(VOCAB)
-    ids = ids.view(options.micro_batch, options.sequence)
-    labels = ids.roll(-1, dims=1)
-    step_ms, losses = [], []
-    for _ in range(options.warmup + options.steps):
+def peak_rss_mb():
+    """VmHWM, which unlike ru_maxrss counts nothing of the process that started this one."""
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+class Trainer:
+    """The model, its optimizer and its one batch; `step` gives milliseconds and loss."""
+
+    def __init__(self, options):
+        torch.set_num_threads(options.threads)
+        torch.manual_seed(0)
+        dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[options.dtype]
+        fastest = options.attention == "fastest"
+        self.attention_name = FASTEST[options.dtype] if fastest else options.attention
+        self.model = Model(dtype, ATTENTION[self.attention_name], options.sequence)
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.trained, lr=1e-4, weight_decay=0.0, fused=True)
+        ids = torch.arange(options.sequence * options.micro_batch).mul(7919).add(13)
+        self.ids = ids.remainder(VOCAB).view(options.micro_batch, options.sequence)
+        self.labels = self.ids.roll(-1, dims=1)
+
+    def step(self):
         begin = time.perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        loss = model(ids, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.model(self.ids, self.labels)
         loss.backward()
-        optimizer.step()
-        step_ms.append(1000 * (time.perf_counter() - begin))
-        losses.append(loss.item())
+        self.optimizer.step()
+        return 1000 * (time.perf_counter() - begin), loss.item()
+
+
+def measure(options):
+    trainer = Trainer(options)
+    tokens = options.sequence * options.micro_batch
+    step_ms, losses = zip(*(trainer.step() for _ in range(options.warmup + options.steps)))
     timed = step_ms[options.warmup :]
     return {
         "tokens_per_s": round(1000 * tokens / min(timed), 1),
         "tokens_per_s_median": round(1000 * tokens / statistics.median(timed), 1),
         "step_ms": [round(ms, 1) for ms in step_ms],
         "warmup_steps": options.warmup,
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_rss_mb": round(peak_rss_mb()),
         "dtype": options.dtype,
         "threads": options.threads,
-        "attention": attention_name,
+        "attention": trainer.attention_name,
         "sequence": options.sequence,
         "micro_batch": options.micro_batch,
-        "trained_parameters": sum(p.numel() for p in trained),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "trained_parameters": sum(p.numel() for p in trainer.trained),
+        "parameters": sum(p.numel() for p in trainer.model.parameters()),
         "loss": [round(value, 4) for value in losses],
         "torch": torch.__version__,
     }
+
+
+def serve(options):
+    trainer = Trainer(options)
+    for _ in range(options.warmup):
+        trainer.step()
+    print(json.dumps({"ready": True, "attention": trainer.attention_name}), flush=True)
+    for line in sys.stdin:
+        step_ms, losses = zip(*(trainer.step() for _ in range(int(line))))
+        turn = {"step_ms": step_ms, "peak_rss_mb": peak_rss_mb(), "loss": losses[-1]}
+        print(json.dumps(turn), flush=True)
 
 
 def main():
@@ -189,7 +222,12 @@ def main():
     parser.add_argument("--sequence", type=int, default=512)
     parser.add_argument("--micro-batch", type=int, default=1)
     parser.add_argument("--attention", choices=["fastest", *ATTENTION], default="fastest")
-    print(json.dumps(measure(parser.parse_args())))
+    parser.add_argument("--serve", action="store_true", help="wait for numbers of steps on stdin")
+    options = parser.parse_args()
+    if options.serve:
+        serve(options)
+    else:
+        print(json.dumps(measure(options)))
 
 
 if __name__ == "__main__":
