@@ -5,6 +5,7 @@ import { addChatCommand } from './commands/chat.js';
 import { addDataCommands } from './commands/data.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEvalCommand } from './commands/eval.js';
+import { addExportCommand } from './commands/export.js';
 import { addGenerateCommand } from './commands/generate.js';
 import { addInspectCommand } from './commands/inspect.js';
 import { addMergeCommand } from './commands/merge.js';
@@ -55,6 +56,7 @@ export function buildProgram({ host, isColorRefused, start }: ProgramOptions): C
   addGenerateCommand(program, start);
   addChatCommand(program, start);
   addMergeCommand(program, start);
+  addExportCommand(program, start);
   addInspectCommand(program, start);
   addArtifactsCommand(program, start);
   addDoctorCommand(program, start);

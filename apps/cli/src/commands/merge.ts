@@ -44,18 +44,13 @@ async function merge(
   input: { model: string; adapter: string; flags: MergeFlags },
 ): Promise<void> {
   const { mergeAdapter, openModel, readPeftAdapter } = await import('@tuneyard/weights');
-  const { ggmlCodec } = await import('@tuneyard/ggml');
+  const { hfWriteOptions } = await import('../export/export-model.js');
   const { dtype, output } = input.flags;
   const source = await openModel(cli.path(input.model));
   try {
     const adapter = await readPeftAdapter(cli.path(input.adapter));
-    const report = await mergeAdapter(source, adapter, cli.path(output), {
-      ...(dtype === undefined ? {} : { dtype }),
-      codec: ggmlCodec,
-      signal: cli.signal,
-      onProgress: ({ done, total }) =>
-        cli.progress.update({ stage: 'merge', done, total, unit: 'tensors' }),
-    });
+    const options = await hfWriteOptions(cli, source, dtype);
+    const report = await mergeAdapter(source, adapter, cli.path(output), options);
     const elements = report.merged.reduce((sum, tensor) => sum + tensor.elements, 0);
     const changed = report.merged.reduce((sum, tensor) => sum + tensor.changedElements, 0);
     cli.result({ output, ...report }, () => [output]);
