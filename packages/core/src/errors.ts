@@ -55,7 +55,9 @@ export class TuneyardError extends Error {
 
 /** Codes raised by `core` itself. */
 export const CORE_ERRORS = {
+  /** A mistake in Tuneyard itself: something that can never be was found to be. */
   ASSERTION_FAILED: 'ASSERTION_FAILED',
+  /** The user or the caller stopped the work. */
   CANCELLED: 'CANCELLED',
 } as const;
 

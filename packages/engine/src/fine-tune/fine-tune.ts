@@ -3,6 +3,8 @@
  *
  * The only folder that puts the model and the training loop together.
  */
+import { copyFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { throwIfAborted } from '@tuneyard/core';
 import type { PackedRow } from '@tuneyard/data';
 import { ggmlCodec } from '@tuneyard/ggml';
@@ -22,9 +24,11 @@ import { planMemory, type TrainingMemory } from '../model/memory-plan.js';
 import type { BaseType } from '../model/placement.js';
 import { findLatestCheckpoint } from '../train/checkpoint-directory.js';
 import type { TrainingEvent, TrainingResult } from '../train/events.js';
+import { LOSS_PLOT_FILE, lossPlotData, renderLossPlot } from '../train/loss-plot.js';
 import { measureRows, planTrainingRun, type TrainingPlan } from '../train/plan.js';
 import type { Fingerprint, TrainingSettings } from '../train/settings.js';
 import { runTraining } from '../train/trainer.js';
+import { TRAINING_LOG_FILE } from '../train/training-log.js';
 
 /** What is trained. */
 export type FineTuneMethod =
@@ -106,6 +110,7 @@ export async function fineTune(
     const { training, tokensPerSecond } = await train(model, options, resumeFrom);
     const adapterConfig = modelOptions.adapter?.config ?? null;
     await writeResult(model, source, { ...options, ...output, adapterConfig });
+    await writeRecord(options.workDir, output.outDir, training);
     const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
     return { training, plan, tokensPerSecond, peakMemoryBytes };
   } finally {
@@ -244,6 +249,17 @@ async function writeResult(
     ...(signal ? { signal } : {}),
     ...(options.extraFiles ? { extraFiles: options.extraFiles } : {}),
   });
+}
+
+/** The log and the loss curve stay with the result. */
+async function writeRecord(
+  workDir: string,
+  outDir: string,
+  training: TrainingResult,
+): Promise<void> {
+  await copyFile(join(workDir, TRAINING_LOG_FILE), join(outDir, TRAINING_LOG_FILE));
+  const plot = renderLossPlot(lossPlotData('Training loss', training.logHistory));
+  await writeFile(join(outDir, LOSS_PLOT_FILE), plot);
 }
 
 /** PEFT names targets by the last part of their path. */

@@ -1,5 +1,5 @@
 /** Reads a model into buffers as a placement says, with adapters and gradient accumulators. */
-import { assert, defined, type GgmlTypeName, rowBytes, throwIfAborted } from '@tuneyard/core';
+import { assert, defined, rowBytes, throwIfAborted } from '@tuneyard/core';
 import {
   type CpuBackend,
   type Tensor,
@@ -350,9 +350,4 @@ function frequencyFactors(config: ModelConfig): Float32Array {
   const { inverseFrequencies } = ropeFrequencies(config);
   const D = config.headDim;
   return Float32Array.from(inverseFrequencies, (f, i) => config.ropeTheta ** ((-2 * i) / D) / f);
-}
-
-/** The types a model is stored in, for plans and reports. */
-export function storedTypes(placement: Placement): ReadonlySet<GgmlTypeName> {
-  return new Set(placement.parameters.map((p) => p.type));
 }
