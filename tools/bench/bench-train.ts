@@ -31,8 +31,13 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const say: Say = options.isJsonOnly ? () => undefined : (text) => console.log(text);
-  await run(options, say);
-  return 0;
+  try {
+    await run(options, say);
+    return 0;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    return 1;
+  }
 }
 
 async function run(options: BenchOptions, say: Say): Promise<void> {
