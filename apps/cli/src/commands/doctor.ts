@@ -4,6 +4,7 @@ import { formatBytes } from '@tuneyard/core';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.js';
 import { defineCommand, type StartCommand } from '../define-command.js';
+import { checkEngine, type EngineCheck } from '../doctor/engine.js';
 import {
   parseAvailableBytes,
   parseCpuFeatures,
@@ -33,9 +34,12 @@ export function addDoctorCommand(program: Command, start: StartCommand): void {
 
 async function doctor(cli: Cli): Promise<void> {
   const machine = readMachine();
+  const engine = await checkEngine();
   const optional = await findOptionalPrograms(programRunner(cli.host.env));
-  cli.result({ ...machine, optional }, () => [
+  cli.result({ ...machine, engine, optional }, () => [
     ...formatMachine(cli, machine),
+    '',
+    ...formatEngine(cli, engine),
     '',
     ...formatOptional(cli, optional),
   ]);
@@ -83,6 +87,19 @@ function formatMachine(cli: Cli, machine: Machine): string[] {
       ],
     ]),
   ];
+}
+
+function formatEngine(cli: Cli, engine: EngineCheck): string[] {
+  const facts: (readonly [string, string])[] = engine.isWorking
+    ? [
+        ['ggml', cli.out.green('works on the processor')],
+        ['fast types', engine.repackableTypes.join(' ') || 'none on this processor'],
+      ]
+    : [
+        ['ggml', cli.out.red(engine.error.message)],
+        ['', engine.error.hint ?? ''],
+      ];
+  return [cli.out.bold('Engine'), ...formatFacts(facts)];
 }
 
 function formatOptional(cli: Cli, programs: readonly OptionalProgram[]): string[] {

@@ -104,6 +104,7 @@ describe('tuneyard doctor', () => {
     expect(facts.node).toBe(process.versions.node);
     expect(facts.processor.cores).toBeGreaterThan(0);
     expect(facts.memory.totalBytes).toBeGreaterThan(facts.memory.availableBytes);
+    expect(facts.engine).toMatchObject({ isWorking: true });
     expect(facts.optional.every((p: { version: string | null }) => p.version === null)).toBe(true);
   });
 });

@@ -53,9 +53,8 @@ function showOutcome(cli: Cli, plan: RunPlan, outcome: RunOutcome): void {
   }
   const rows = report(outcome).concat(artifacts);
   cli.write(`${formatTable([{ title: '' }, { title: '' }], rows).join('\n')}\n`);
-  const commands = useCommands(plan, outcome.artifacts);
-  for (const { label, command } of commands) {
-    cli.note(`${cli.err.dim(`# ${label}`)}\n${command}`);
+  for (const { label, command } of useCommands(plan, outcome.artifacts)) {
+    cli.note(`\n${cli.err.dim(`# ${label}`)}\n${command}`);
   }
 }
 

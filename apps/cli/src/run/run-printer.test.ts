@@ -121,6 +121,9 @@ describe('formatMetrics', () => {
     expect(
       formatMetrics({ perplexity: 2, exactMatch: { right: 3, asked: 4 }, buckets: {} }),
     ).toEqual(['perplexity 2.00', '3 of 4 answers right']);
+    expect(formatMetrics({ heldOutLossBefore: 5, heldOutLossAfter: 0.5 })).toEqual([
+      'held-out loss 5.000 → 0.500',
+    ]);
     expect(formatMetrics({ heldOutLossBefore: null, exactMatch: null })).toEqual([]);
   });
 });

@@ -11,6 +11,8 @@ type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
 /** Prints the events of one run. With `--json` each event becomes one line of NDJSON instead. */
 export class RunPrinter {
   readonly #cli: Cli;
+  /** Numbers of the stage at work; not every event repeats them all. */
+  #metrics: Readonly<Record<string, number>> = {};
 
   constructor(cli: Cli) {
     this.#cli = cli;
@@ -32,6 +34,7 @@ export class RunPrinter {
         this.#cli.note(`${err.green('✓')} ${event.title} ${err.dim(`reused, ${event.reason}`)}`);
         return;
       case 'stage_started':
+        this.#metrics = {};
         this.#cli.note(`${err.cyan('▸')} ${event.title} ${err.dim(event.reason)}`);
         return;
       case 'stage_plan':
@@ -60,6 +63,7 @@ export class RunPrinter {
   }
 
   #showProgress(event: EventOf<'stage_progress'>): void {
+    this.#metrics = { ...this.#metrics, ...event.metrics };
     this.#cli.progress.update({
       stage: event.stage,
       done: event.done,
@@ -67,7 +71,7 @@ export class RunPrinter {
       unit: event.unit,
       rate: event.rate,
       etaMs: event.etaMs,
-      facts: formatMetrics(event.metrics ?? {}),
+      facts: formatMetrics(this.#metrics),
     });
   }
 
@@ -104,8 +108,6 @@ const METRICS: { readonly [name: string]: (value: number) => string } = {
   loss: (value) => `loss ${value.toFixed(3)}`,
   finalLoss: (value) => `loss ${value.toFixed(3)}`,
   heldOutLoss: (value) => `held-out loss ${value.toFixed(3)}`,
-  heldOutLossBefore: (value) => `held-out loss before ${value.toFixed(3)}`,
-  heldOutLossAfter: (value) => `after ${value.toFixed(3)}`,
   perplexity: (value) => `perplexity ${value.toFixed(2)}`,
   learningRate: (value) => `learning rate ${value.toExponential(1)}`,
   tokensPerSecond: (value) => `${formatCount(Math.round(value))} tokens/s`,
@@ -117,7 +119,16 @@ export function formatMetrics(metrics: { readonly [name: string]: unknown }): st
     const value = metrics[name];
     return typeof value === 'number' ? [show(value)] : [];
   });
-  return [...phrases, ...formatExactMatch(metrics['exactMatch'])];
+  return [
+    ...phrases,
+    ...formatHeldOutLoss(metrics['heldOutLossBefore'], metrics['heldOutLossAfter']),
+    ...formatExactMatch(metrics['exactMatch']),
+  ];
+}
+
+function formatHeldOutLoss(before: unknown, after: unknown): string[] {
+  if (typeof before !== 'number' || typeof after !== 'number') return [];
+  return [`held-out loss ${before.toFixed(3)} → ${after.toFixed(3)}`];
 }
 
 function formatExactMatch(value: unknown): string[] {
