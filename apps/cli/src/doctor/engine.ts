@@ -1,5 +1,4 @@
 /** Checks that the native library loads and computes on this machine. */
-import type { GgmlTypeName } from '@tuneyard/core';
 import { type ErrorReport, reportError } from '../terminal/error-report.js';
 
 /** Whether the engine works, or why it does not. */
@@ -7,7 +6,7 @@ export type EngineCheck =
   | {
       readonly isWorking: true;
       /** Weight types that this processor multiplies in a layout made for it. */
-      readonly repackableTypes: readonly GgmlTypeName[];
+      readonly repackableTypes: readonly string[];
     }
   | { readonly isWorking: false; readonly error: ErrorReport };
 
