@@ -2,7 +2,12 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { formatCount } from '@tuneyard/core';
-import { buildUnpackedRows, type TokenizedSample } from '@tuneyard/data';
+import {
+  buildUnpackedRows,
+  openTokenSet,
+  type TokenizedSample,
+  type TokenSet,
+} from '@tuneyard/data';
 import {
   type BaseType,
   evaluateLoss,
@@ -17,11 +22,10 @@ import { defaultThreads } from './machine.js';
 import { createProgressMeter } from './progress-meter.js';
 import type { StageFunction, StageIo, StageJob } from './stage.js';
 import { EVALUATION_FILE, type EvaluateMetrics, type EvaluationFile } from './stage-outputs.js';
-import { readTokens, type TokenFiles } from './token-files.js';
 
 /** Evaluates the base model, the base with an adapter, or trained weights. */
 export const evaluateStage: StageFunction = async (job, io) => {
-  const tokens = await readTokens(inputPath(job, 'validation'));
+  const tokens = await openTokenSet(inputPath(job, 'validation'));
   const adapterPath = job.inputs['adapter'];
   using model = await openTextModel({
     path: inputPath(job, 'model'),
@@ -77,7 +81,7 @@ interface Answers {
 /** Generates greedily from each prompt and compares with the expected answer, outer blanks aside. */
 async function measureAnswers(
   model: TextModel,
-  { samples, stopTokenIds }: TokenFiles,
+  { samples, meta }: TokenSet,
   job: StageJob,
   io: StageIo,
 ): Promise<Answers | null> {
@@ -89,7 +93,7 @@ async function measureAnswers(
     io.emit({ type: 'stage_log', level: 'warn', message });
     return null;
   }
-  const stops = [...new Set([...model.stopTokenIds, ...stopTokenIds])];
+  const stops = [...new Set([...model.stopTokenIds, ...meta.stopTokenIds])];
   const report = createProgressMeter({ unit: 'answers', total: asked.length, emit: io.emit });
   const prompts = asked.map((sample) => sample.prompt);
   const { generations } = await generateBatch(model, prompts, {

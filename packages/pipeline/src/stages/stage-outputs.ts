@@ -32,10 +32,14 @@ export type EvaluationFile = z.output<typeof evaluationSchema>;
 
 /** Metrics of `preprocess`. */
 export interface PreprocessMetrics {
+  /** Rows read, of both parts where the data is split. */
+  readonly rows: number;
   readonly samples: number;
   readonly tokens: number;
   readonly learnedTokens: number;
-  /** Rows by bucket: why they gave no sample. */
+  /** Tokens of the longest sample. */
+  readonly longest: number;
+  /** Rows by bucket: why they gave no sample, and `truncated`. */
   readonly buckets: { readonly [bucket: string]: number };
 }
 

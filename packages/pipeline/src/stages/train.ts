@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { formatBytes, formatCount } from '@tuneyard/core';
-import { buildPackedRows, buildUnpackedRows } from '@tuneyard/data';
+import { buildPackedRows, buildUnpackedRows, openTokenSet } from '@tuneyard/data';
 import {
   type FineTunePlan,
   type FineTuneResult,
@@ -16,7 +16,6 @@ import { availableMemory } from './machine.js';
 import { createProgressMeter } from './progress-meter.js';
 import type { StageFunction, StageIo, StageJob } from './stage.js';
 import { HISTORY_FILE, type TrainHistory, type TrainMetrics } from './stage-outputs.js';
-import { readTokens } from './token-files.js';
 import { fineTuneOptions, type JobFineTuneOptions, type TrainRows } from './train-options.js';
 
 /** Trains; checkpoints go to the work directory, the adapter or model and its history to the artifact. */
@@ -38,9 +37,9 @@ export const trainStage: StageFunction = async (job, io) => {
 };
 
 async function readRows(job: StageJob): Promise<TrainRows> {
-  const train = await readTokens(inputPath(job, 'train'));
+  const train = await openTokenSet(inputPath(job, 'train'));
   const validationDir = job.inputs['validation'];
-  const validation = validationDir === undefined ? null : await readTokens(validationDir);
+  const validation = validationDir === undefined ? null : await openTokenSet(validationDir);
   const capacity = numberOf(job, 'data.cutoff_len');
   return {
     trainRows: flagOf(job, 'data.packing')
