@@ -13,12 +13,11 @@ import {
   evaluateLoss,
   exactMatch,
   generateBatch,
-  openTextModel,
   type TextModel,
 } from '@tuneyard/engine';
 import { splitAnswer } from './answer-span.js';
-import { flagOf, inputPath, numberOf, optionalNumber, textOf } from './job-values.js';
-import { defaultThreads } from './machine.js';
+import { flagOf, inputPath, numberOf, textOf } from './job-values.js';
+import { openForReading } from './open-for-reading.js';
 import { createProgressMeter } from './progress-meter.js';
 import type { StageFunction, StageIo, StageJob } from './stage.js';
 import { EVALUATION_FILE, type EvaluateMetrics, type EvaluationFile } from './stage-outputs.js';
@@ -27,13 +26,13 @@ import { EVALUATION_FILE, type EvaluateMetrics, type EvaluationFile } from './st
 export const evaluateStage: StageFunction = async (job, io) => {
   const tokens = await openTokenSet(inputPath(job, 'validation'));
   const adapterPath = job.inputs['adapter'];
-  using model = await openTextModel({
+  const opened = await openForReading(job, {
     path: inputPath(job, 'model'),
     ...(adapterPath === undefined ? {} : { adapterPath }),
     baseType: textOf(job, 'model.base_type') as BaseType,
-    threads: optionalNumber(job, 'train.threads') ?? defaultThreads(),
     signal: io.signal,
   });
+  using model = opened.model;
   const loss = await measureLoss(model, tokens.samples, job, io);
   const answers = flagOf(job, 'evaluate.exact_match')
     ? await measureAnswers(model, tokens, job, io)

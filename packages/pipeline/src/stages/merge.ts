@@ -13,6 +13,7 @@ import {
 } from '@tuneyard/weights';
 import type { Facts } from '../executor/run-event.js';
 import { inputPath, textOf } from './job-values.js';
+import { tokenizerFilesOf } from './model-files.js';
 import { createProgressMeter } from './progress-meter.js';
 import type { StageFunction, StageIo } from './stage.js';
 
@@ -25,7 +26,7 @@ export const mergeStage: StageFunction = async (job, io) => {
   const adapterDir = job.inputs['adapter'];
   const source = await openModel(inputPath(job, 'model'));
   try {
-    const options = writeOptions(source, dtype, io);
+    const options = await writeOptions(source, dtype, io);
     if (adapterDir === undefined) return metricsOf(await exportHf(source, io.dir, options));
     const report = await mergeAdapter(source, await readPeftAdapter(adapterDir), io.dir, options);
     return { ...metricsOf(report), ...changeMetrics(report, dtype, io) };
@@ -34,11 +35,11 @@ export const mergeStage: StageFunction = async (job, io) => {
   }
 };
 
-function writeOptions(
+async function writeOptions(
   source: ModelSource,
   dtype: 'f32' | 'f16' | 'bf16',
   io: StageIo,
-): HfWriteOptions {
+): Promise<HfWriteOptions> {
   const total = source.parameters.length;
   io.emit({
     type: 'stage_plan',
@@ -51,6 +52,7 @@ function writeOptions(
   return {
     dtype,
     codec: ggmlCodec,
+    extraFiles: await tokenizerFilesOf(source.path),
     signal: io.signal,
     onProgress: ({ done }) => report(done),
   };

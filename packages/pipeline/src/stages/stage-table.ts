@@ -1,5 +1,6 @@
 /** The functions of all stages that run in a process, by kind. */
 import { evaluateStage } from './evaluate.js';
+import { exportGgufStage } from './export-gguf.js';
 import { exportPeftStage } from './export-peft.js';
 import { mergeStage } from './merge.js';
 import { preprocessStage } from './preprocess.js';
@@ -13,4 +14,5 @@ export const stages: StageTable = {
   evaluate: evaluateStage,
   merge: mergeStage,
   'export-peft': exportPeftStage,
+  'export-gguf': exportGgufStage,
 };

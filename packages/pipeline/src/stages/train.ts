@@ -13,6 +13,7 @@ import {
 import type { Facts, PlanFact } from '../executor/run-event.js';
 import { flagOf, inputPath, numberOf } from './job-values.js';
 import { availableMemory } from './machine.js';
+import { tokenizerFilesOf } from './model-files.js';
 import { createProgressMeter } from './progress-meter.js';
 import type { StageFunction, StageIo, StageJob } from './stage.js';
 import { HISTORY_FILE, type TrainHistory, type TrainMetrics } from './stage-outputs.js';
@@ -30,7 +31,7 @@ export const trainStage: StageFunction = async (job, io) => {
       onPlan: (final) => io.emit({ type: 'stage_plan', facts: planFacts(job, final) }),
       onEvent,
     },
-    { outDir: io.dir },
+    { outDir: io.dir, extraFiles: await tokenizerFilesOf(inputPath(job, 'model')) },
   );
   await writeFile(path.join(io.dir, HISTORY_FILE), JSON.stringify(historyOf(result)));
   return metricsOf(result);
