@@ -11,6 +11,7 @@ import { DecodeGraph, type DecodeShape, type DecodeStep, KeyValueCache } from '.
 import { MODEL_ERRORS } from './errors.js';
 import { type PlacedModel, placeWeights } from './place-weights.js';
 import { type BaseType, type Placement, planPlacement } from './placement.js';
+import { worthwhileThreads } from './threads.js';
 import { LossGraph } from './training-graph.js';
 import type { LossSum } from './training-model.js';
 
@@ -113,7 +114,7 @@ export class CausalModel implements Disposable {
       tieWordEmbeddings: source.config.tieWordEmbeddings,
       repackable: repackableTypes(),
     });
-    const backend = new CpuBackend(options.threads ?? 1);
+    const backend = new CpuBackend(worthwhileThreads(placement.bytes, options.threads ?? 1));
     try {
       const placed = await placeWeights(source, {
         backend,

@@ -21,6 +21,7 @@ import {
   type TrainedTensor,
 } from './place-weights.js';
 import { type BaseType, type Placement, planPlacement } from './placement.js';
+import { worthwhileThreads } from './threads.js';
 import type {
   AdamWStep,
   LossSum,
@@ -115,7 +116,7 @@ export class GraphTrainingModel implements TrainingModel, Disposable {
       });
     const { replicas } = parts.placed;
     const { threads } = parts.options;
-    this.#solo = runner(parts.placed.weights, threads);
+    this.#solo = runner(parts.placed.weights, worthwhileThreads(parts.placed.bytes, threads));
     this.#replicas = replicas.map((w) =>
       runner(w, Math.max(1, Math.floor(threads / replicas.length))),
     );

@@ -64,7 +64,9 @@ export function planPlacement(
   const transposes = placed.flatMap((p) => (p.transposedType === null ? [] : [p.transposedType]));
   return {
     parameters: placed,
-    attentionType: linear.every((p) => p.type === 'f32') ? 'f32' : 'bf16',
+    // Training is bound by products, where bf16 is twice as fast; reading scores is not, and f32 is exact.
+    attentionType:
+      options.use === 'inference' || linear.every((p) => p.type === 'f32') ? 'f32' : 'bf16',
     lossScale: transposes.some((t) => SCALED_PARTNERS.has(t)) ? LOSS_SCALE : 1,
     bytes: placed.reduce((sum, p) => sum + p.bytes, 0),
     transposeBytes: placed.reduce((sum, p) => sum + transposeBytes(p), 0),
