@@ -60,6 +60,4 @@ export const PIPELINE_ERRORS = {
   STAGE_UNKNOWN: 'STAGE_UNKNOWN',
   /** An exported file does not continue a prompt as the model it was made from. */
   EXPORT_VERIFY_FAILED: 'EXPORT_VERIFY_FAILED',
-  /** The training or held-out data holds no usable sample. */
-  PREPROCESS_NO_SAMPLES: 'PREPROCESS_NO_SAMPLES',
 } as const;
