@@ -1,4 +1,5 @@
 import { TuneyardError } from '@tuneyard/core';
+import { TEMPLATE_NAMES } from '@tuneyard/data';
 import { describe, expect, it } from 'vitest';
 import { importLlamaFactory, isLlamaFactory } from './import-llama-factory.js';
 import { LLAMA_FACTORY_KEYS } from './llama-factory-keys.js';
@@ -175,6 +176,19 @@ describe('importLlamaFactory', () => {
     expect(error.code).toBe('RECIPE_WRONG_TYPE');
     expect(error.message).toContain('x.yaml:3:16: train.learning_rate is the text "fast"');
     expect(faultOf(`${BASE}lora_dropout: 0.1\n`).code).toBe('RECIPE_LORA_DROPOUT_UNSUPPORTED');
+  });
+
+  it('finds the template that a name means here', () => {
+    const templateOf = (name: string): string =>
+      importLlamaFactory(`${BASE}template: ${name}\n`, 'x.yaml').recipe.data.template;
+    expect(templateOf('llama3')).toBe('llama3');
+    expect(templateOf('yi')).toBe('chatml');
+    expect(templateOf('qwen3')).toBe('auto');
+    expect(templateOf('my_own')).toBe('my_own');
+    for (const name of ['llama2', 'llama3', 'qwen', 'chatml', 'mistral', 'gemma', 'yi', 'gemma2']) {
+      const template = templateOf(name);
+      expect(TEMPLATE_NAMES, name).toContain(template);
+    }
   });
 
   it('asks for a data set', () => {

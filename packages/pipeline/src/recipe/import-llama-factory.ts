@@ -8,6 +8,7 @@ import path from 'node:path';
 import { PIPELINE_ERRORS } from '../errors.js';
 import { checkRecipeBody } from './check-recipe.js';
 import { type KeyRule, LLAMA_FACTORY_KEYS } from './llama-factory-keys.js';
+import { templateOfLlamaFactory } from './llama-factory-templates.js';
 import type { Recipe } from './recipe.js';
 import { nearestName, type RecipeFault, throwFaults } from './recipe-faults.js';
 import { parseYamlSource, type YamlSource } from './yaml-source.js';
@@ -61,9 +62,6 @@ export function importLlamaFactory(
   });
   return { recipe: { ...body, file: path.resolve(file), text }, notes: translation.notes };
 }
-
-/** Templates whose LLaMA-Factory name differs from ours. */
-const TEMPLATE_NAMES: { readonly [name: string]: string } = { yi: 'chatml' };
 
 type ResolvePath = (relative: string) => string;
 
@@ -210,9 +208,13 @@ class Translation {
   }
 
   #template(key: string, value: unknown): void {
-    const renamed = TEMPLATE_NAMES[String(value)];
-    if (renamed !== undefined) this.#note(key, 'translated', `${String(value)} is ${renamed} here`);
-    this.#put(['data', 'template'], key, renamed ?? value);
+    if (typeof value !== 'string') {
+      this.#put(['data', 'template'], key, value);
+      return;
+    }
+    const { template, note } = templateOfLlamaFactory(value);
+    if (note !== null) this.#note(key, 'translated', note);
+    this.#put(['data', 'template'], key, template);
   }
 
   #quantization(key: string, value: unknown): void {
