@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { createRng } from '@tuneyard/core';
 import { expect, it } from 'vitest';
 
-const ENTRY = fileURLToPath(new URL('./fine-tune-process.ts', import.meta.url));
+const ENTRY = fileURLToPath(new URL('../test/fine-tune-process.ts', import.meta.url));
 const FLAGS = ['--conditions=@tuneyard/source', '--import', 'tsx'];
 
 /** Runs a fine-tuning; kills it with SIGKILL some milliseconds after the given step, if one is given. */

@@ -2,8 +2,8 @@
 import { fileURLToPath } from 'node:url';
 import { createRng } from '@tuneyard/core';
 import type { PackedRow } from '@tuneyard/data';
+import { fineTune } from '../fine-tune/fine-tune.js';
 import { DEFAULT_TRAINING_SETTINGS } from '../train/settings.js';
-import { fineTune } from './fine-tune.js';
 
 function randomRow(seed: number): PackedRow {
   const rng = createRng(seed);
