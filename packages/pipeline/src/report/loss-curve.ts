@@ -7,6 +7,7 @@ const HEIGHT = 300;
 const MARGIN = { left: 52, right: 90, top: 14, bottom: 34 };
 /** Most points drawn of a curve; longer ones are thinned evenly, keeping the last. */
 const POINTS_MAX = 600;
+const LABEL_HEIGHT = 15;
 
 /** Both curves over steps; null when there is nothing to draw. */
 export function lossCurve(
@@ -16,14 +17,15 @@ export function lossCurve(
   const all = [...train, ...heldOut].filter((point) => Number.isFinite(point.loss));
   if (all.length < 2) return null;
   const scale = scaleOf(all);
+  const labels = labelPlaces(train, heldOut, scale);
   const last = (points: readonly ReportPoint[]): string => points.at(-1)?.loss.toFixed(3) ?? '–';
   const label =
     `Loss over ${scale.stepMax} steps. Training ends at ${last(train)}` +
     (heldOut.length > 0 ? `, held-out at ${last(heldOut)}.` : '.');
   return html`<figure><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${label}">
 ${grid(scale)}
-${curve(train, scale, 'train', 'training')}
-${curve(heldOut, scale, 'held-out', 'held-out')}
+${curve(train, scale, { name: 'train', label: 'training', labelY: labels.train })}
+${curve(heldOut, scale, { name: 'held-out', label: 'held-out', labelY: labels.heldOut })}
 ${heldOut.map((p) => html`<circle class="held-out-dot" r="3" cx="${scale.x(p.step)}" cy="${scale.y(p.loss)}"/>`)}
 </svg><figcaption>${label}</figcaption></figure>`;
 }
@@ -85,11 +87,26 @@ function grid(scale: Scale): HtmlValue {
   ];
 }
 
+/** Heights of the curves' names at their ends, kept apart where the curves meet. */
+function labelPlaces(
+  train: readonly ReportPoint[],
+  heldOut: readonly ReportPoint[],
+  scale: Scale,
+): { train: number; heldOut: number } {
+  const place = (points: readonly ReportPoint[]): number => {
+    const loss = points.at(-1)?.loss ?? Number.NaN;
+    return Number.isFinite(loss) ? scale.y(loss) + 4 : MARGIN.top;
+  };
+  const [a, b] = [place(train), place(heldOut)];
+  const missing = LABEL_HEIGHT - Math.abs(a - b);
+  if (heldOut.length === 0 || missing <= 0) return { train: a, heldOut: b };
+  return a <= b ? { train: a - missing, heldOut: b } : { train: a, heldOut: b - missing };
+}
+
 function curve(
   points: readonly ReportPoint[],
   scale: Scale,
-  name: string,
-  label: string,
+  { name, label, labelY }: { name: string; label: string; labelY: number },
 ): Html | null {
   const end = points.at(-1);
   if (end === undefined) return null;
@@ -98,7 +115,6 @@ function curve(
     (point, i) => Number.isFinite(point.loss) && (i % every === 0 || point === end),
   );
   const line = drawn.map((point) => `${scale.x(point.step)},${scale.y(point.loss)}`).join(' ');
-  const y = Number.isFinite(end.loss) ? scale.y(end.loss) + 4 : MARGIN.top;
   return html`<polyline class="${name}" points="${line}"/>
-<text class="label-${name}" x="${scale.x(end.step) + 8}" y="${y}">${label}</text>`;
+<text class="label-${name}" x="${scale.x(end.step) + 8}" y="${labelY}">${label}</text>`;
 }
