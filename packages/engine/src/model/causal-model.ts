@@ -9,6 +9,7 @@ import { type AdapterLayerPlan, planAdapter } from './adapters.js';
 import { layOutBatch, planBatchShape } from './batch.js';
 import { DecodeGraph, type DecodeShape, type DecodeStep, KeyValueCache } from './decode-graph.js';
 import { MODEL_ERRORS } from './errors.js';
+import { GraphCache } from './graph-cache.js';
 import { type PlacedModel, placeWeights } from './place-weights.js';
 import { type BaseType, type Placement, planPlacement } from './placement.js';
 import { worthwhileThreads } from './threads.js';
@@ -38,7 +39,7 @@ const GRAPHS_KEPT = 12;
 export class Decoder implements Disposable {
   readonly #model: CausalModel;
   readonly #cache: KeyValueCache;
-  readonly #graphs = new Map<string, DecodeGraph>();
+  readonly #graphs = new GraphCache<DecodeGraph>(GRAPHS_KEPT);
 
   constructor(model: CausalModel, cache: KeyValueCache) {
     this.#model = model;
@@ -68,27 +69,15 @@ export class Decoder implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const graph of this.#graphs.values()) graph.close();
-    this.#graphs.clear();
+    this.#graphs[Symbol.dispose]();
     this.#cache[Symbol.dispose]();
   }
 
   #graph(shape: DecodeShape): DecodeGraph {
     const key = `${shape.tokens}:${shape.context}:${shape.allLogits}`;
-    let graph = this.#graphs.get(key);
-    if (graph !== undefined && this.#model.isStale(graph)) {
-      graph.close();
-      graph = undefined;
-    }
-    graph ??= this.#model.buildGraph(shape, this.#cache);
-    this.#graphs.delete(key);
-    this.#graphs.set(key, graph);
-    const [oldest] = this.#graphs.keys();
-    if (this.#graphs.size > GRAPHS_KEPT && oldest !== undefined) {
-      this.#graphs.get(oldest)?.close();
-      this.#graphs.delete(oldest);
-    }
-    return graph;
+    return this.#graphs.get(key, this.#model.allocator, () =>
+      this.#model.buildGraph(shape, this.#cache),
+    );
   }
 }
 
@@ -211,9 +200,9 @@ export class CausalModel implements Disposable {
     });
   }
 
-  /** True when a graph lost its place and must be built again. */
-  isStale(graph: DecodeGraph): boolean {
-    return graph.isStale(this.#allocator);
+  /** Where the graphs of this model have their intermediate results. */
+  get allocator(): GraphAllocator {
+    return this.#allocator;
   }
 
   /** Runs a graph of this model. */

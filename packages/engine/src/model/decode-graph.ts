@@ -147,9 +147,9 @@ export class DecodeGraph implements Disposable {
     return steps.map((_, s) => all.subarray(s * each, (s + 1) * each));
   }
 
-  /** True when the allocator's buffer has moved since this graph was placed. */
-  isStale(allocator: GraphAllocator): boolean {
-    return allocator.isStale(this.#graph);
+  /** The native graph, for an allocator. */
+  get graph(): Graph {
+    return this.#graph;
   }
 
   close(): void {

@@ -7,6 +7,7 @@
 import type { PackedRow } from '@tuneyard/data';
 import { CpuBackend, GraphAllocator } from '@tuneyard/ggml';
 import { type BatchShape, layOutBatch, planBatchShape } from './batch.js';
+import { GraphCache } from './graph-cache.js';
 import { LossGraph, type LossGraphOptions } from './training-graph.js';
 import type { LossSum } from './training-model.js';
 
@@ -23,7 +24,7 @@ export class LossRunner implements Disposable {
   readonly #options: LossRunnerOptions;
   readonly #backend: CpuBackend;
   readonly #allocator: GraphAllocator;
-  readonly #graphs = new Map<string, LossGraph>();
+  readonly #graphs = new GraphCache<LossGraph>(GRAPHS_KEPT);
 
   constructor(options: LossRunnerOptions) {
     this.#options = options;
@@ -46,28 +47,17 @@ export class LossRunner implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const graph of this.#graphs.values()) graph.close();
-    this.#graphs.clear();
+    this.#graphs[Symbol.dispose]();
     this.#allocator.close();
     this.#backend.close();
   }
 
-  /** Least recently used graphs are closed when too many shapes have been seen. */
   #graph(shape: BatchShape, backward: boolean): LossGraph {
     const key = `${shape.rows}:${shape.tokens}:${shape.learned}:${backward}`;
-    let graph = this.#graphs.get(key);
-    if (graph !== undefined && this.#allocator.isStale(graph.graph)) {
-      graph.close();
-      graph = undefined;
-    }
-    graph ??= new LossGraph(shape, { ...this.#options, backward }, this.#options.lossScale);
-    this.#graphs.delete(key);
-    this.#graphs.set(key, graph);
-    const [oldest] = this.#graphs.keys();
-    if (this.#graphs.size > GRAPHS_KEPT && oldest !== undefined) {
-      this.#graphs.get(oldest)?.close();
-      this.#graphs.delete(oldest);
-    }
-    return graph;
+    return this.#graphs.get(
+      key,
+      this.#allocator,
+      () => new LossGraph(shape, { ...this.#options, backward }, this.#options.lossScale),
+    );
   }
 }
