@@ -114,7 +114,10 @@ function statable(name: string, text: string): string {
   switch (name) {
     case 'qwen3':
       // It normalizes to NFC and takes U+017F for an s.
-      return text.toWellFormed().normalize('NFC').replaceAll('\u017f', 's');
+      return text
+        .replace(/[\uD800-\uDFFF]/gu, '\uFFFD')
+        .normalize('NFC')
+        .replaceAll('\u017f', 's');
     case 'phi-3':
       // Its added tokens take the white space after them.
       return text.replace(/>\s+/gu, '>');
