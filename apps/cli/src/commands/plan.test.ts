@@ -48,8 +48,8 @@ describe('tuneyard plan', () => {
     expect(run.stdout).toMatch(
       /^Plan of stories-qa\n {2}run {2}Tokenize training data +not made yet\n/,
     );
-    expect(run.stdout).toMatch(/Training\n {2}samples per step +4\n/);
-    expect(run.stdout).toMatch(/ {2}lora_rank +8\n/);
+    expect(run.stdout).toMatch(/Training\n {2}samples per step +8\n/);
+    expect(run.stdout).toMatch(/ {2}lora_rank +32\n/);
   });
 
   it('takes changes from the command line, and changes only what they touch', async () => {
