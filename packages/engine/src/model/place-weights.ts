@@ -336,7 +336,7 @@ class WeightStore implements PlacedModel {
 
 /**
  * Frees the conversion buffers of loading now: V8 sees little pressure from memory outside its heap and
- * would keep a hundred megabytes of them through the whole run. Measured by bench:train: q8_0 887 → 735 MB.
+ * would keep a hundred megabytes of them through the whole run. Measured by bench:train: q8_0 887 → 733 MB.
  */
 function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
