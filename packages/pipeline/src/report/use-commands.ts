@@ -14,19 +14,23 @@ export function useCommands(
   const { merge, train } = artifacts;
   const commands: ReportCommand[] = [];
   const isRaw = plan.recipe.train.stage === 'pt';
-  const verb = isRaw ? 'generate' : 'chat';
+  // The model must be spoken to as it was trained.
+  const { template } = plan.recipe.data;
+  const spoken = template === 'auto' ? '' : ` --template ${quoted(template)}`;
+  const ask = (model: string): string =>
+    isRaw ? `tuneyard generate ${model} --prompt '…'` : `tuneyard chat ${model}${spoken}`;
   const isLora = train?.manifest.kind === 'adapter';
   if (train !== undefined) {
     const model = isLora ? `${quoted(base)} --adapter ${quoted(train.dir)}` : quoted(train.dir);
     commands.push({
       label: isLora ? 'Try the base model with the adapter' : 'Try the trained model',
-      command: `tuneyard ${verb} ${model}`,
+      command: ask(model),
     });
   }
   if (merge !== undefined) {
     commands.push({
       label: 'Try the merged model',
-      command: `tuneyard ${verb} ${quoted(merge.dir)}`,
+      command: ask(quoted(merge.dir)),
     });
   }
   for (const artifact of Object.values(artifacts)) {
