@@ -7,6 +7,7 @@ import {
   ggmlCodec,
   liveHandleCount,
   measureGraph,
+  probeBackends,
   readTensor,
   repackableTypes,
   type Tensor,
@@ -181,5 +182,14 @@ describe('repacked buffers', () => {
       }
     }
     expect(GGML_TYPES.q4_K.blockElements).toBe(256);
+  });
+});
+
+describe('probeBackends', () => {
+  it('names the pinned version and features that the processor really has', () => {
+    const facts = probeBackends();
+    expect(facts.version).toBe('0.23.0');
+    expect(facts.cpuVariant).toMatch(/^[a-z0-9]+$/);
+    if (process.arch === 'x64') expect(facts.cpuFeatures).toContain('sse3');
   });
 });

@@ -92,7 +92,10 @@ function formatMachine(cli: Cli, machine: Machine): string[] {
 function formatEngine(cli: Cli, engine: EngineCheck): string[] {
   const facts: (readonly [string, string])[] = engine.isWorking
     ? [
-        ['ggml', cli.out.green('works on the processor')],
+        ['ggml', cli.out.green(`${engine.backends.version} works on the processor`)],
+        ['back end', `CPU, built for ${engine.backends.cpuVariant}`],
+        ['uses', engine.backends.cpuFeatures.join(' ')],
+        ['accelerators', accelerators(engine.backends.acceleratorPackages)],
         ['fast types', engine.repackableTypes.join(' ') || 'none on this processor'],
       ]
     : [
@@ -100,6 +103,12 @@ function formatEngine(cli: Cli, engine: EngineCheck): string[] {
         ['', engine.error.hint ?? ''],
       ];
   return [cli.out.bold('Engine'), ...formatFacts(facts)];
+}
+
+function accelerators(packages: readonly string[]): string {
+  return packages.length === 0
+    ? 'no package installed; training uses the processor'
+    : packages.join(' ');
 }
 
 function formatOptional(cli: Cli, programs: readonly OptionalProgram[]): string[] {
