@@ -36,8 +36,13 @@ const FAMILIES = [
 const STORIES = fileURLToPath(new URL('../../../assets/models/stories260k-hf', import.meta.url));
 const VOCABULARIES = new URL('../../data/test/fixtures/tokenizer/', import.meta.url);
 const NEW_TOKENS = 60;
-/** Scores nearer than this may change places by rounding. */
-const MARGIN_MIN = 0.05;
+/**
+ * Scores of llama.cpp nearer than this may change places by rounding; in f32 none may. Measured on the
+ * three texts below: no choice differs in any type.
+ */
+const MARGINS = { f32: 0, f16: 0.05, bf16: 0.05, q8_0: 0.05 } as const;
+/** Of 60 tokens, how many may be chosen differently for that reason. */
+const DIFFERENCES_MAX = 2;
 
 const NO_TOKENIZER: GgufTokenizerFields = new Map([
   ['tokenizer.ggml.model', { type: 'string', value: 'none' }],
@@ -104,7 +109,7 @@ const SENTENCES = [
 ];
 
 describe('the bundled model, exported', () => {
-  it.each(['f32', 'f16', 'bf16', 'q8_0'] as const)(
+  it.each(Object.keys(MARGINS) as (keyof typeof MARGINS)[])(
     'as %s is tokenized and continued by llama.cpp as by us',
     async (type) => {
       const path = await exported(STORIES, type, await ggufTokenizerFields(STORIES));
@@ -123,22 +128,22 @@ describe('the bundled model, exported', () => {
           stopTokenIds: [],
         });
         expect(ids).toHaveLength(NEW_TOKENS);
-        await expectSameChoices(llama, { prompt, ids, exactly: type === 'f32' });
+        await expectSameChoices(llama, { prompt, ids, margin: MARGINS[type] });
       }
     },
   );
 });
 
 /**
- * Follows `ids` through llama.cpp. Unless `exactly`, a different choice is let pass where llama.cpp's
- * best two scores are nearer than {@link MARGIN_MIN}; from there on it is asked again behind our choice.
+ * Follows `ids` through llama.cpp. A different choice is let pass where llama.cpp's best two scores are
+ * nearer than `margin`; from there on llama.cpp is asked again behind our choice.
  */
 async function expectSameChoices(
   llama: LlamaModel,
-  job: { prompt: readonly number[]; ids: readonly number[]; exactly: boolean },
+  job: { prompt: readonly number[]; ids: readonly number[]; margin: number },
 ): Promise<void> {
   let from = 0;
-  while (from < job.ids.length) {
+  for (let differences = 0; from < job.ids.length; differences++) {
     const rest = job.ids.slice(from);
     const theirs = await llama.greedy([...job.prompt, ...job.ids.slice(0, from)], {
       maxNewTokens: rest.length,
@@ -146,8 +151,8 @@ async function expectSameChoices(
     });
     const at = rest.findIndex((id, i) => id !== theirs.ids[i]);
     if (at < 0) return;
-    if (job.exactly) expect(theirs.ids).toEqual(rest);
-    expect(theirs.margins[at], `margin at token ${from + at}`).toBeLessThan(MARGIN_MIN);
+    expect(theirs.margins[at], `margin at token ${from + at}`).toBeLessThan(job.margin);
+    expect(differences).toBeLessThan(DIFFERENCES_MAX);
     from += at + 1;
   }
 }
@@ -190,8 +195,7 @@ describe('llama.cpp reads a published tokenizer from our metadata', () => {
       text.includes('</s>') && (name === 'qwen3' || name === 'phi-3');
     for (const text of [...SENTENCES, ...randomTexts(60)]) {
       if (isForced(text)) continue;
-      // What GGUF cannot state: Qwen's NFC, the white space that Phi-3's tokens take along.
-      const fair = text.normalize('NFC').replace(/>\s+/gu, '>');
+      const fair = statable(name, text);
       for (const parseSpecial of [true, false]) {
         const ids = llama.tokenize(fair, { addSpecial: true, parseSpecial });
         expect(ids, JSON.stringify(fair)).toEqual([...tokenizer.encode(fair, { parseSpecial })]);
@@ -213,6 +217,15 @@ describe('llama.cpp reads a published tokenizer from our metadata', () => {
     }
   });
 });
+
+/**
+ * Leaves out what GGUF cannot state: Qwen's NFC, the white space that Phi-3's tokens take along, and
+ * `</s>`, which llama.cpp holds for a control token in any vocabulary.
+ */
+function statable(name: string, text: string): string {
+  if (name === 'qwen3') return text.normalize('NFC').replaceAll('</s>', '');
+  return name === 'phi-3' ? text.replace(/>\s+/gu, '>').replaceAll('</s>', '') : text;
+}
 
 /** The smallest model that llama.cpp opens: one layer of zeros under the given vocabulary. */
 async function emptyModel(tokenizer: GgufTokenizerFields): Promise<string> {

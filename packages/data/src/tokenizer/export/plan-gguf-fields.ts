@@ -82,6 +82,7 @@ export function planGgufTokenizer(
     fields.set('tokenizer.chat_template', { type: 'string', value: settings.chatTemplate });
   }
   noteStripping(definition, differences);
+  noteEndMark(tokens, differences);
   return { fields, differences };
 }
 
@@ -176,4 +177,12 @@ function noteStripping(definition: TokenizerDefinition, differences: string[]): 
   differences.push(
     `White space and word borders beside ${flagged.length} added tokens (${names.join(', ')}${flagged.length > 3 ? ', …' : ''}) are not treated specially.`,
   );
+}
+
+/** llama.cpp holds `</s>` for a control token in any vocabulary; in Qwen's it is ordinary text. */
+function noteEndMark(tokens: TokenList, differences: string[]): void {
+  const type = tokens.types[tokens.texts.indexOf('</s>')];
+  if (type === PIECE_TYPE.normal || type === PIECE_TYPE.userDefined) {
+    differences.push('The text </s>, an ordinary token here, is read as a control token.');
+  }
 }
