@@ -44,6 +44,7 @@ export { MODEL_ERRORS } from './model/errors.js';
 export { GraphTrainingModel, type TrainingModelOptions } from './model/graph-training-model.js';
 export { type MemoryPlan, planMemory, type TrainingMemory } from './model/memory-plan.js';
 export type { BaseType, Placement } from './model/placement.js';
+export { worthwhileThreads } from './model/threads.js';
 export type {
   AdamWStep,
   LossSum,

@@ -66,14 +66,14 @@ function faultOf(text: string): TuneyardError {
 
 describe('importLlamaFactory', () => {
   it('translates the usual LoRA example', () => {
-    const { recipe } = importLlamaFactory(EXAMPLE, '/work/lf/tiny-lora.yaml');
+    const { recipe } = importLlamaFactory(EXAMPLE, '/home/me/lf/tiny-lora.yaml');
     expect(recipe).toMatchObject({
       name: 'tiny-lora',
-      file: '/work/lf/tiny-lora.yaml',
-      model: { model_name_or_path: '/work/lf/models/tiny', base_type: 'auto' },
+      file: '/home/me/lf/tiny-lora.yaml',
+      model: { model_name_or_path: '/home/me/lf/models/tiny', base_type: 'auto' },
       data: {
         train: ['identity', 'alpaca_en_demo'],
-        dataset_dir: '/work/lf/data',
+        dataset_dir: '/home/me/lf/data',
         template: 'llama3',
         cutoff_len: 1024,
         max_samples: 1000,

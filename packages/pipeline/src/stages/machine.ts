@@ -35,14 +35,3 @@ function readCpuInfo(): string {
     return '';
   }
 }
-
-/**
- * Threads for one sequence of small steps, as generating is: below some tens of millions of parameters the
- * threads wait for one another at each product longer than they multiply, and on a busy machine far longer.
- */
-export function inferenceThreads(parameters: number, threads: number = defaultThreads()): number {
-  return parameters < SMALL_MODEL ? 1 : threads;
-}
-
-/** A token of a model of this size takes about a millisecond on one core. */
-const SMALL_MODEL = 30e6;

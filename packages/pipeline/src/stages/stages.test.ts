@@ -1,7 +1,8 @@
+import { worthwhileThreads } from '@tuneyard/engine';
 import { describe, expect, it } from 'vitest';
 import type { StageEvent } from '../executor/run-event.js';
 import { splitAnswer } from './answer-span.js';
-import { defaultThreads, inferenceThreads } from './machine.js';
+import { defaultThreads } from './machine.js';
 import { createProgressMeter } from './progress-meter.js';
 import type { StageJob } from './stage.js';
 import { fineTuneOptions } from './train-options.js';
@@ -83,8 +84,8 @@ describe('threads', () => {
     const block = (core: number): string => `processor : 0\nphysical id\t: 0\ncore id\t\t: ${core}`;
     expect(defaultThreads([block(0), block(0)].join('\n\n'))).toBe(1);
     expect(defaultThreads('')).toBeGreaterThanOrEqual(1);
-    expect(inferenceThreads(260_000, 8)).toBe(1);
-    expect(inferenceThreads(1e9, 8)).toBe(8);
+    expect(worthwhileThreads(4 * 260_000, 8)).toBe(1);
+    expect(worthwhileThreads(4e9, 8)).toBe(8);
   });
 });
 
