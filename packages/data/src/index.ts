@@ -31,7 +31,12 @@ export {
   type OverlengthPolicy,
   type SampleEncodeOptions,
 } from './encode/sample-encoder.js';
-export { countLearned, type PackedRow, type TokenizedSample } from './encode/samples.js';
+export {
+  countLearned,
+  IGNORE_LABEL,
+  type PackedRow,
+  type TokenizedSample,
+} from './encode/samples.js';
 export type { Segment } from './encode/segments.js';
 export { type SampleSplit, splitSamples } from './encode/split-samples.js';
 export { DATA_ERRORS } from './errors.js';

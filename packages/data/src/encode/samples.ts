@@ -1,5 +1,8 @@
 /** What the trainer eats. */
 
+/** Label of a position that is not learned. */
+export const IGNORE_LABEL = -100;
+
 /** One tokenized sample. */
 export interface TokenizedSample {
   readonly ids: Int32Array;
@@ -8,6 +11,11 @@ export interface TokenizedSample {
    * never is. Same length as `ids`.
    */
   readonly learned: Uint8Array;
+  /**
+   * Absent: every label is the token itself, which is the rule. Present where a template or handler wants another
+   * token predicted (efficient_eos, MOSS); at masked positions {@link IGNORE_LABEL}. Same length as `ids`.
+   */
+  readonly labels?: Int32Array;
   /** 1-based row of the source. */
   readonly row: number;
   /** Name of the data set. */
@@ -18,6 +26,8 @@ export interface TokenizedSample {
 export interface PackedRow {
   readonly ids: Int32Array;
   readonly learned: Uint8Array;
+  /** As in {@link TokenizedSample}. */
+  readonly labels?: Int32Array;
   /** Sum = `ids.length`; positions restart and attention stops at each boundary. */
   readonly segmentLengths: readonly number[];
 }

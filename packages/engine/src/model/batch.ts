@@ -92,7 +92,8 @@ export function layOutBatch(
       if (isLearned === 0) continue;
       assert(i > 0 && positions[b * T + i] !== 0, 'the first token of a sample is never learned');
       learned[count] = b * T + i - 1;
-      target[count] = (count % shape.chunk) * vocabSize + (row.ids[i] ?? 0);
+      const label = row.labels === undefined ? row.ids[i] : row.labels[i];
+      target[count] = (count % shape.chunk) * vocabSize + (label ?? 0);
       target64[count] = BigInt(target[count] ?? 0);
       weight[count] = 1;
       count++;

@@ -138,6 +138,8 @@ export function digestRows(rows: readonly PackedRow[]): string {
     hash.update(`${row.segmentLengths.join(',')};`);
     hash.update(new Uint8Array(row.ids.buffer, row.ids.byteOffset, row.ids.byteLength));
     hash.update(row.learned);
+    if (row.labels !== undefined)
+      hash.update(new Uint8Array(row.labels.buffer, row.labels.byteOffset, row.labels.byteLength));
   }
   return hash.digest('hex');
 }
