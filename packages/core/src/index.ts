@@ -20,4 +20,10 @@ export {
 } from './errors.js';
 export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from './kernels/half.js';
 export { createRng, type Rng, type RngState, restoreRng } from './rng.js';
+export {
+  asTuneyardError,
+  reviveError,
+  type SerializedError,
+  serializeError,
+} from './serialized-error.js';
 export { formatBytes, formatCount, formatDuration } from './units.js';

@@ -30,7 +30,6 @@ export type {
   LogLevel,
   PlanFact,
   RunEvent,
-  SerializedError,
   StageEvent,
 } from './executor/run-event.js';
 export { listRuns, RUN_FILES, type RunSummary, readRunEvents } from './executor/run-record.js';

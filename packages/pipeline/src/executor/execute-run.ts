@@ -2,7 +2,13 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { defined, type TuneyardError, throwIfAborted } from '@tuneyard/core';
+import {
+  asTuneyardError,
+  defined,
+  serializeError,
+  type TuneyardError,
+  throwIfAborted,
+} from '@tuneyard/core';
 import {
   artifactDir,
   beginArtifact,
@@ -14,13 +20,13 @@ import type { Artifact } from '../artifacts/manifest.js';
 import { findArtifact } from '../artifacts/open-artifact.js';
 import { hasLeftovers, WorkDir, workDirOf } from '../artifacts/work-dir.js';
 import { openWorkspace } from '../artifacts/workspace.js';
+import { PIPELINE_ERRORS } from '../errors.js';
 import type { PlannedStage, RunPlan } from '../plan/run-plan.js';
 import { buildRunReport } from '../report/build-run-report.js';
 import { describeTools } from './describe-tools.js';
 import type { Facts, RunEvent } from './run-event.js';
 import { RUN_FILES, RunRecord } from './run-record.js';
 import { isCancelled, runStageProcess } from './run-stage-process.js';
-import { asTuneyardError, serializeError } from './stage-messages.js';
 
 /** Options of {@link executeRun}. */
 export interface ExecuteOptions {
@@ -96,7 +102,7 @@ class ActiveRun {
         if (stage.artifactKind === null) report = await this.#writeReport(stage);
         else this.#artifacts[stage.id] = await this.#obtain(stage, stage.artifactKind);
       } catch (thrown) {
-        error = asTuneyardError(thrown);
+        error = asTuneyardError(thrown, PIPELINE_ERRORS.STAGE_FAILED);
         await this.#tellFailure(stage, error, Date.now() - startedAt);
         break;
       }
@@ -267,7 +273,7 @@ class ActiveRun {
       stage: stage.id,
       title: stage.title,
       durationMs,
-      error: serializeError(error),
+      error: serializeError(error, PIPELINE_ERRORS.STAGE_FAILED),
       resumable: await hasLeftovers(workPath),
     });
   }

@@ -4,7 +4,7 @@
  * The same events go to the caller (`onEvent`), to `events.ndjson` of the run, and over IPC from the
  * process of a stage; all of them are plain JSON.
  */
-import type { JsonValue } from '@tuneyard/core';
+import type { JsonValue, SerializedError } from '@tuneyard/core';
 
 /** JSON-safe facts under string keys. */
 export type Facts = { readonly [key: string]: JsonValue };
@@ -16,16 +16,6 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export interface PlanFact {
   readonly label: string;
   readonly value: string;
-}
-
-/** An error in the form that crosses processes and files. */
-export interface SerializedError {
-  readonly code: string;
-  readonly category: string;
-  readonly message: string;
-  readonly details: Facts;
-  readonly hint?: string;
-  readonly stack?: string;
 }
 
 /** Events that the function of a stage emits; the executor adds stage and time. */

@@ -3,11 +3,11 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { CORE_ERRORS, TuneyardError } from '@tuneyard/core';
+import { CORE_ERRORS, reviveError, type SerializedError, TuneyardError } from '@tuneyard/core';
 import { PIPELINE_ERRORS } from '../errors.js';
 import type { StageJob } from '../stages/stage.js';
-import type { Facts, SerializedError, StageEvent } from './run-event.js';
-import { type FromStage, reviveError, type ToStage } from './stage-messages.js';
+import type { Facts, StageEvent } from './run-event.js';
+import type { FromStage, ToStage } from './stage-messages.js';
 
 /** Lines of standard error that a crash report quotes. */
 const LAST_LINES = 20;

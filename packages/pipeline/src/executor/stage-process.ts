@@ -5,10 +5,10 @@
  * SIGINT, SIGTERM, an abort message and a vanished parent all fire the stage's signal once, so that it can
  * save and stop; the process never ends a stage by itself.
  */
-import { TuneyardError } from '@tuneyard/core';
+import { serializeError, TuneyardError } from '@tuneyard/core';
 import { PIPELINE_ERRORS } from '../errors.js';
 import type { StageTable } from '../stages/stage.js';
-import { type FromStage, serializeError, type ToStage } from './stage-messages.js';
+import type { FromStage, ToStage } from './stage-messages.js';
 
 /** Exit codes; the run goes by messages, these are for people who watch processes. */
 const EXIT_FAILED = 1;
@@ -37,7 +37,7 @@ async function runStage(start: Extract<ToStage, { type: 'start' }>): Promise<voi
     });
     last = { type: 'result', metrics };
   } catch (error) {
-    last = { type: 'error', error: serializeError(error) };
+    last = { type: 'error', error: serializeError(error, PIPELINE_ERRORS.STAGE_FAILED) };
     process.exitCode = EXIT_FAILED;
   }
   send(last, () => process.exit());
