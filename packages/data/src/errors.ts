@@ -30,4 +30,22 @@ export const DATA_ERRORS = {
   DATA_NOTHING_KEPT: 'DATA_NOTHING_KEPT',
   /** A stored token set is damaged, or an id does not fit the vocabulary. */
   DATA_BAD_TOKEN_SET: 'DATA_BAD_TOKEN_SET',
+  /** Compressed data is damaged, cut off, or of a kind that cannot be unpacked within bounds. */
+  DATA_BAD_COMPRESSION: 'DATA_BAD_COMPRESSION',
+  /** A compressed file becomes more than a thousand times its size, as no real data set does. */
+  DATA_EXPANDS_TOO_MUCH: 'DATA_EXPANDS_TOO_MUCH',
+  /** A data file's content is of another kind than its name says. */
+  DATA_FILE_MISMATCH: 'DATA_FILE_MISMATCH',
+  /** A data file changed, or became shorter, while it was read. */
+  DATA_FILE_CHANGED: 'DATA_FILE_CHANGED',
+  /** A CSV or TSV file has no usable header, or a quote in it is never closed. */
+  DATA_BAD_CSV: 'DATA_BAD_CSV',
+  /** A Parquet file is damaged, or uses something that is not read. */
+  DATA_BAD_PARQUET: 'DATA_BAD_PARQUET',
+  /** An Arrow file is damaged, or uses something that is not read. */
+  DATA_BAD_ARROW: 'DATA_BAD_ARROW',
+  /** A column that was asked for is not in a columnar file. */
+  DATA_NO_SUCH_COLUMN: 'DATA_NO_SUCH_COLUMN',
+  /** A folder or glob holds no file of a kind that is read. */
+  DATA_NO_FILES: 'DATA_NO_FILES',
 } as const;

@@ -78,7 +78,19 @@ export {
   previewSamples,
   type SamplePreview,
 } from './preview/preview-samples.js';
+export { type CountRowsOptions, countRows } from './readers/count-rows.js';
+export type { DataFile, FileCompression, FileLayout } from './readers/data-file.js';
+export { type DiscoverOptions, discoverDataFiles } from './readers/discover-data-files.js';
+export { type PlanUnitsOptions, planReadUnits } from './readers/plan-read-units.js';
 export { type ReadItem, type ReadOptions, readRecords } from './readers/read-records.js';
+export type {
+  DelimitedTable,
+  LineUnit,
+  ReadUnit,
+  RecordUnit,
+  RowUnit,
+} from './readers/read-unit.js';
+export { type ReadUnitOptions, readUnit } from './readers/read-unit-records.js';
 export * from './templates/index.js';
 export {
   openTokenSet,

@@ -2,12 +2,33 @@
 
 /**
  * Bytes of one record. The largest real records are whole books in pre-training corpora, a few MiB each;
- * 32 MiB leaves room and still stops a missing quote from swallowing a file into memory.
+ * 64 MiB leaves room and still stops a missing quote or line end from swallowing a file into memory.
  */
-export const MAX_RECORD_BYTES = 32 * 1024 * 1024;
+export const MAX_RECORD_BYTES = 64 * 1024 * 1024;
 
 /** Depth of brackets in one record. Tool schemas reach about 12; JSON.parse recurses natively. */
 export const MAX_JSON_DEPTH = 512;
 
-/** Bytes per read from disk. */
+/** Bytes per read from disk of a stream that is cut in one go. */
 export const READ_CHUNK_BYTES = 256 * 1024;
+
+/** Bytes of lines parsed at a time: large enough that a read costs nothing, small enough for a cache. */
+export const LINE_WINDOW_BYTES = 1024 * 1024;
+
+/** Bytes of a unit of reading when the caller names none: about a tenth of a second of tokenizing. */
+export const DEFAULT_UNIT_BYTES = 4 * 1024 * 1024;
+
+/** Smallest unit of reading; smaller ones are all overhead. */
+export const MIN_UNIT_BYTES = 64;
+
+/** Bytes of a file that are looked at to tell what it holds. */
+export const SNIFF_BYTES = 64 * 1024;
+
+/**
+ * How many times its size a compressed file may become, looked at beyond {@link EXPANSION_FLOOR_BYTES}. Text reaches
+ * 5 to 20, logs of one repeated line about 300; gzip cannot pass 1032, Zstandard can reach 40,000.
+ */
+export const MAX_EXPANSION = 1000;
+
+/** Bytes that any compressed file may become. */
+export const EXPANSION_FLOOR_BYTES = 256 * 1024 * 1024;

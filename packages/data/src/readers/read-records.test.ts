@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { TuneyardError } from '@tuneyard/core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createArraySplitter } from './array-splitter.js';
-import { createLineSplitter } from './line-splitter.js';
-import { type ReadItem, type RecordSplitter, readRecords } from './read-records.js';
+import { JsonArrayScanner } from './json-array-scanner.js';
+import { lineWindows } from './line-windows.js';
+import { parseLines } from './parse-lines.js';
+import { type ReadItem, readRecords } from './read-records.js';
 
 let dir = '';
 beforeAll(async () => {
@@ -31,16 +32,17 @@ async function errorOf(name: string, content: string | Buffer): Promise<Tuneyard
   return caught as TuneyardError;
 }
 
-/** Feeds `bytes` in pieces of the given sizes, cycled. */
-function split(splitter: RecordSplitter, bytes: Buffer, sizes: readonly number[]): string[] {
+/** Feeds `bytes` to an array scanner in pieces of the given sizes, cycled. */
+function scanArray(bytes: Buffer, sizes: readonly number[]): string[] {
+  const scanner = new JsonArrayScanner('x');
   const out: string[] = [];
   let at = 0;
   for (let i = 0; at < bytes.length; i++) {
     const size = sizes[i % sizes.length] ?? 1;
-    for (const raw of splitter.push(bytes.subarray(at, at + size))) out.push(raw.bytes.toString());
+    for (const raw of scanner.push(bytes.subarray(at, at + size))) out.push(raw.bytes.toString());
     at += size;
   }
-  for (const raw of splitter.finish()) out.push(raw.bytes.toString());
+  scanner.finish();
   return out;
 }
 
@@ -49,8 +51,8 @@ describe('reading JSON Lines', () => {
     const items = await read('a.jsonl', '\ufeff{"a":1}\r\n\r\n  {"a":2}  \n{"a":3}');
     expect(items).toEqual([
       { kind: 'record', row: 1, value: { a: 1 } },
-      { kind: 'record', row: 3, value: { a: 2 } },
-      { kind: 'record', row: 4, value: { a: 3 } },
+      { kind: 'record', row: 2, value: { a: 2 } },
+      { kind: 'record', row: 3, value: { a: 3 } },
     ]);
   });
 
@@ -125,23 +127,39 @@ describe('reading a JSON array', () => {
         fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 4 }),
         (rows, sizes) => {
           const bytes = Buffer.from(JSON.stringify(rows, null, 1));
-          const parts = split(createArraySplitter('x'), bytes, sizes);
+          const parts = scanArray(bytes, sizes);
           expect(parts.map((part) => JSON.parse(part))).toEqual(JSON.parse(bytes.toString()));
         },
       ),
       { numRuns: 200 },
     );
   });
+});
 
-  it('cuts the same lines however the bytes are chunked', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.jsonValue(), { maxLength: 8 }),
-        fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 4 }),
-        (rows, sizes) => {
-          const lines = rows.map((row) => JSON.stringify(row));
-          const bytes = Buffer.from(lines.join('\r\n'));
-          expect(split(createLineSplitter('x'), bytes, sizes)).toEqual(lines);
+describe('ranges of lines', () => {
+  it('give every line once, wherever the file is cut and however small the window', async () => {
+    const path = join(dir, 'ranges.jsonl');
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.oneof(fc.string({ maxLength: 9 }), fc.constant('')), { maxLength: 12 }),
+        fc.constantFrom('\n', '\r\n'),
+        fc.boolean(),
+        fc.integer({ min: 1, max: 30 }),
+        fc.integer({ min: 1, max: 30 }),
+        async (texts, lineEnd, isClosed, unitBytes, windowBytes) => {
+          const lines = texts.map((text) => (text === '' ? '' : JSON.stringify(text)));
+          const bytes = Buffer.from(lines.join(lineEnd) + (isClosed ? lineEnd : ''));
+          await writeFile(path, bytes);
+          const source = { path, layout: 'json-lines', recordLines: null, rowsBefore: 0 } as const;
+          const values: unknown[] = [];
+          for (let begin = 0; begin < bytes.length; begin += unitBytes) {
+            const range = { path, begin, end: Math.min(begin + unitBytes, bytes.length) };
+            for (const window of lineWindows(range, windowBytes)) {
+              const items = parseLines(window, source, { rows: 0, lines: 0 });
+              values.push(...items.map((item) => (item.kind === 'record' ? item.value : item)));
+            }
+          }
+          expect(values).toEqual(texts.filter((text) => text !== ''));
         },
       ),
       { numRuns: 200 },
@@ -158,12 +176,12 @@ describe('refusing files', () => {
     });
     expect((await errorOf('empty.jsonl', '')).code).toBe('DATA_FILE_EMPTY');
     expect((await errorOf('blank.json', ' \n\n')).code).toBe('DATA_FILE_EMPTY');
-    expect((await errorOf('x.parquet', 'PAR1')).code).toBe('DATA_UNKNOWN_FILE_TYPE');
+    expect((await errorOf('x.bin', 'PAR1')).code).toBe('DATA_UNKNOWN_FILE_TYPE');
   });
 
   it('names UTF-16 and gzip', async () => {
     expect((await errorOf('u.json', Buffer.from('\ufeff[]', 'utf16le'))).hint).toContain('UTF-8');
-    expect((await errorOf('z.jsonl', Buffer.from([0x1f, 0x8b, 8]))).hint).toContain('gunzip');
+    expect((await errorOf('z.jsonl', Buffer.from([0x1f, 0x8b, 8]))).hint).toContain('.jsonl.gz');
   });
 
   it('stops when the signal fires', async () => {
@@ -177,7 +195,7 @@ describe('refusing files', () => {
   it('reads text lines as documents', async () => {
     expect(await read('t.txt', 'one\n\ntwo\n')).toEqual([
       { kind: 'record', row: 1, value: { text: 'one' } },
-      { kind: 'record', row: 3, value: { text: 'two' } },
+      { kind: 'record', row: 2, value: { text: 'two' } },
     ]);
   });
 });

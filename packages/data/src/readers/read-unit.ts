@@ -30,7 +30,21 @@ export interface RowUnit {
 export interface RecordUnit {
   readonly kind: 'records';
   readonly path: string;
-  readonly bytes: Uint8Array;
+  /** One JSON value per line, one text per line, or CSV records (whose quoted fields may hold line ends). */
+  readonly layout: 'json-lines' | 'text-lines' | 'delimited';
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** 1-based line of the file on which the unit begins. */
+  readonly firstLine: number;
+  /** Line of the file on which each record begins; null where line n of `bytes` is line firstLine + n - 1. */
+  readonly recordLines: Int32Array | null;
+  /** What the fields of `delimited` records are called and parted by; null for the other layouts. */
+  readonly table: DelimitedTable | null;
+}
+
+/** The header of a CSV or TSV file. */
+export interface DelimitedTable {
+  readonly columns: readonly string[];
+  readonly delimiter: ',' | '\t';
 }
 
 /** One piece of work for a worker. */
