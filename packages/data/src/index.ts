@@ -14,6 +14,14 @@ export {
   prepareDocuments,
 } from './encode/prepare-samples.js';
 export {
+  type EncodedAnswer,
+  type EncodedPreference,
+  encodeAnswer,
+  encodePreference,
+  type Preference,
+  type PreferenceOptions,
+} from './encode/preference.js';
+export {
   chatPromptTemplate,
   chooseStopToken,
   type Dialogue,
@@ -21,6 +29,7 @@ export {
   openPromptTemplate,
   type PromptTemplate,
   plainPromptTemplate,
+  type TextPromptTemplate,
 } from './encode/prompt-template.js';
 export {
   type DocumentOptions,
@@ -38,6 +47,8 @@ export {
   type TokenizedSample,
 } from './encode/samples.js';
 export type { Segment } from './encode/segments.js';
+export type { LabeledIds } from './encode/slot-sample.js';
+export type { SlotPromptTemplate } from './encode/slot-template.js';
 export { type SampleSplit, splitSamples } from './encode/split-samples.js';
 export { DATA_ERRORS } from './errors.js';
 export {

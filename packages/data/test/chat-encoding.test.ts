@@ -1,14 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import {
   type Conversation,
-  chatPromptTemplate,
   encodeConversation,
   encodePrompt,
   isRejection,
   loadTokenizer,
-  namedTemplate,
+  openPromptTemplate,
   type Tokenizer,
-  templateVariables,
 } from '@tuneyard/data';
 import { beforeAll, describe, expect, it } from 'vitest';
 
@@ -35,31 +33,36 @@ const conversation: Conversation = {
 };
 
 describe('encoding a chat with the llama3 template', () => {
-  const setUp = () => {
-    const template = namedTemplate('llama3', templateVariables(tokenizer));
-    const prompt = chatPromptTemplate(template, { tokenizer, name: 'llama3' });
-    const options = { tokenizer, template: prompt, cutoffLength: 512 };
-    const encoded = encodeConversation(conversation, options);
+  const setUp = async () => {
+    const template = await openPromptTemplate({
+      name: 'llama3',
+      modelPath: modelDir,
+      tokenizer,
+      generationConfig: null,
+    });
+    const encoded = encodeConversation(conversation, { tokenizer, template, cutoffLength: 512 });
     if (isRejection(encoded)) throw new Error(encoded.reason);
-    return { template, prompt, sample: encoded.sample };
+    return { template, sample: encoded.sample };
   };
 
-  it('has the tokens of the whole rendering, one BOS, and learns answers with their stop', () => {
-    const { template, prompt, sample } = setUp();
-    const text = template.render(conversation.messages, { addGenerationPrompt: false });
-    const bos = tokenizer.bosTokenId;
-    expect(tokenizer.decode(sample.ids)).toBe(text);
-    expect([...sample.ids].filter((id) => id === bos)).toEqual([bos]);
+  it('writes the frame with one BOS and learns answers with their stop', async () => {
+    const { template, sample } = await setUp();
+    const turn = (role: string, text: string) =>
+      `<|start_header_id|>${role}<|end_header_id|>\n\n${text}<|eot_id|>`;
+    const text = conversation.messages.map((m) => turn(m.role, m.content)).join('');
+    expect(tokenizer.decode(sample.ids)).toBe(`<|begin_of_text|>${text}`);
     const learned = sample.ids.filter((_, i) => sample.learned[i] === 1);
     expect(tokenizer.decode(learned)).toBe('Hello.<|eot_id|>  4, I think\n<|eot_id|>');
-    expect(prompt.stopTokenIds).toEqual([tokenizer.tokenToId('<|eot_id|>')]);
+    expect(sample.labels).toBeUndefined();
+    // <|eom_id|> came with Llama 3.1; this vocabulary does not have it.
+    expect(template.stopTokenIds).toEqual([tokenizer.tokenToId('<|eot_id|>')]);
   });
 
-  it('gives the second question the tokens it has in training', () => {
-    const { prompt, sample } = setUp();
+  it('gives the second question the tokens it has in training', async () => {
+    const { template, sample } = await setUp();
     const ids = encodePrompt(
       { messages: conversation.messages.slice(0, 4) },
-      { tokenizer, template: prompt },
+      { tokenizer, template },
     );
     expect(ids).toEqual(sample.ids.subarray(0, sample.learned.lastIndexOf(0) + 1));
   });

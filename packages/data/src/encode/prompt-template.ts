@@ -10,22 +10,31 @@ import {
 import {
   type ChatTemplate,
   chatTemplateFor,
-  namedTemplate,
   renderSegments,
   TEMPLATE_ERRORS,
-  templateVariables,
+  type ToolFormat,
+  templateSpec,
 } from '../templates/index.js';
+import { strftime } from '../templates/strftime.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { type Segment, tokenizeSegments } from './segments.js';
+import { type SlotPromptTemplate, slotPromptTemplate } from './slot-template.js';
+import { fitTokens } from './slot-tokens.js';
 
-/** What is rendered. */
+/** What is rendered. A message may carry `call_text`: its calls as the JSON text that the record has. */
 export interface Dialogue {
   readonly messages: readonly ConversationMessage[];
   readonly tools?: readonly unknown[];
+  /** The tools as the JSON text that the record has; wins over `tools` in named templates. */
+  readonly toolsText?: string;
 }
 
+/** Either kind of template: the model's own text, or a named one at the level of tokens. */
+export type PromptTemplate = TextPromptTemplate | SlotPromptTemplate;
+
 /** Renders dialogues as masked and learned text. */
-export interface PromptTemplate {
+export interface TextPromptTemplate {
+  readonly form: 'text';
   /** For reports: a template's name, or where a chat template came from. */
   readonly name: string;
   /** Ids that end an answer; generation stops at each. Empty when answers end without one. */
@@ -38,23 +47,34 @@ export interface PromptTemplate {
 
 /** Options of {@link openPromptTemplate}. */
 export interface OpenTemplateOptions {
-  /** `auto` = the model's own chat template; `plain` for a base model; or a built-in one's name. */
+  /** `auto` = the model's own chat template; `plain` for a base model; or a name of the registry. */
   readonly name: string;
   /** Hugging Face directory or GGUF file. */
   readonly modelPath: string;
   readonly tokenizer: Tokenizer;
   /** The model's `generation_config.json`, when there is one. */
   readonly generationConfig: Readonly<Record<string, unknown>> | null;
-  /** System text for dialogues that have none. */
+  /** System text for dialogues that have none; of a named template it replaces that one's own. */
   readonly defaultSystem?: string;
+  /** Named templates: how tools and calls are written, instead of the template's own way. */
+  readonly toolFormat?: ToolFormat;
+  /**
+   * Named templates for models that think: true (the default) learns an empty thought where an answer has none,
+   * false takes thoughts out and shows an empty one, null keeps them and shows an empty one.
+   */
+  readonly enableThinking?: boolean | null;
+  /** Named templates: true gives stop words that the vocabulary lacks ids at its end. Default false. */
+  readonly resizeVocab?: boolean;
+  /** The clock behind the date that Llama 3 is told with its tools. Default: the current time. */
+  readonly now?: () => Date;
 }
 
 /**
  * Opens the template that a recipe names.
  *
  * Throws: `CHAT_TEMPLATE_MISSING` when `auto` finds none, `CHAT_TEMPLATE_UNKNOWN`, `DATA_NO_STOP_TOKEN`, and
- * `DATA_TEMPLATE_MISMATCH` when a built-in template ends answers with a text that the tokenizer does not
- * have as one token: such a model could not learn to stop.
+ * `DATA_TEMPLATE_MISMATCH` when a named template is written with a token that the tokenizer does not have: such a
+ * model could not learn to stop.
  */
 export async function openPromptTemplate(options: OpenTemplateOptions): Promise<PromptTemplate> {
   const { name, modelPath, tokenizer, generationConfig, defaultSystem } = options;
@@ -65,18 +85,22 @@ export async function openPromptTemplate(options: OpenTemplateOptions): Promise<
     const own = await ownTemplate(modelPath, tokenizer);
     return chatPromptTemplate(own, { tokenizer, name: own.origin, ...systemOf(defaultSystem) });
   }
-  const stopText = tokenizer.idToToken(chooseStopToken(generationConfig, tokenizer)) ?? null;
-  const named = namedTemplate(name, { ...templateVariables(tokenizer), eosToken: stopText });
-  const template = chatPromptTemplate(named, { tokenizer, name, ...systemOf(defaultSystem) });
-  if (template.stopTokenIds.length > 0) return template;
-  throw new TuneyardError(
-    DATA_ERRORS.DATA_TEMPLATE_MISMATCH,
-    `Template '${name}' ends answers with a text that ${tokenizer.origin} does not have as one token`,
-    {
-      details: { template: name, tokenizer: tokenizer.origin },
-      hint: "Use template: auto for the model's own, or template: plain for a base model.",
-    },
-  );
+  return await openNamed(options);
+}
+
+async function openNamed(options: OpenTemplateOptions): Promise<SlotPromptTemplate> {
+  const { name, modelPath, tokenizer, generationConfig } = options;
+  const { enableThinking, toolFormat, resizeVocab = false, now = () => new Date() } = options;
+  const spec = templateSpec(name);
+  const fallbackEos = () => chooseStopToken(generationConfig, tokenizer);
+  const tokens = await fitTokens(spec, { tokenizer, modelPath, fallbackEos, resizeVocab });
+  return slotPromptTemplate(spec, {
+    tokens,
+    date: strftime(now(), '%d %b %Y'),
+    ...systemOf(options.defaultSystem),
+    ...(toolFormat === undefined ? {} : { toolFormat }),
+    ...(enableThinking === undefined ? {} : { enableThinking }),
+  });
 }
 
 function systemOf(defaultSystem: string | undefined): { readonly defaultSystem?: string } {
@@ -124,7 +148,7 @@ export function chooseStopToken(
  * The format for base models: the question's text, a blank unless one is there, the answer, the stop token.
  * System text stands in front with a blank after it. No markers, so nothing has to be learned about them.
  */
-export function plainPromptTemplate(stopTokenId: number, defaultSystem = ''): PromptTemplate {
+export function plainPromptTemplate(stopTokenId: number, defaultSystem = ''): TextPromptTemplate {
   const render = (dialogue: Dialogue): readonly Segment[] | Rejection => {
     const { messages } = withSystem(dialogue, defaultSystem);
     const usesTools = messages.some((m) => m.role === 'tool' || m.tool_calls !== undefined);
@@ -136,6 +160,7 @@ export function plainPromptTemplate(stopTokenId: number, defaultSystem = ''): Pr
     );
   };
   return {
+    form: 'text',
     name: 'plain',
     stopTokenIds: [stopTokenId],
     renderDialogue: render,
@@ -169,7 +194,7 @@ export interface ChatPromptOptions {
 export function chatPromptTemplate(
   template: ChatTemplate,
   options: ChatPromptOptions,
-): PromptTemplate {
+): TextPromptTemplate {
   const { tokenizer, name, defaultSystem = '' } = options;
   const toolsOf = ({ tools }: Dialogue): { readonly tools?: readonly unknown[] } =>
     tools === undefined ? {} : { tools };
@@ -187,6 +212,7 @@ export function chatPromptTemplate(
       return [{ text, learned: false }];
     });
   return {
+    form: 'text',
     name,
     stopTokenIds: findStopTokens(renderDialogue, tokenizer),
     renderDialogue,
@@ -214,7 +240,7 @@ const PROBE: Dialogue = {
 };
 
 function findStopTokens(
-  renderDialogue: PromptTemplate['renderDialogue'],
+  renderDialogue: TextPromptTemplate['renderDialogue'],
   tokenizer: Tokenizer,
 ): readonly number[] {
   const segments = renderDialogue(PROBE);

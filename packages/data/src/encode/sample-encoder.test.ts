@@ -142,15 +142,19 @@ describe('opening templates', () => {
     await expect(open('chatml')).rejects.toMatchObject({ code: 'DATA_TEMPLATE_MISMATCH' });
   });
 
-  it('ends answers of a named template with the stop token of the generation config', async () => {
-    const alpaca = await open('alpaca');
-    expect(alpaca.stopTokenIds).toEqual([STOP]);
-    const { text, learned } = tokens(alpaca, dialogue('Add $1', 'two {content}', 'More', 'ok'));
-    expect(text).toBe(
-      '<s> ### Instruction:\nAdd $1\n\n### Response:\ntwo {content}<s> \n\n' +
-        '### Instruction:\nMore\n\n### Response:\nok<s> \n\n',
-    );
-    expect(learned).toBe('two {content}<s>ok<s>');
+  it('writes the slots of a named template one by one and ends answers with EOS', async () => {
+    const alpaca = await open('alpaca', '');
+    const eos = tokenizer.eosTokenId!;
+    expect(alpaca.stopTokenIds).toEqual([eos]);
+    const { sample } = encode(dialogue('Add $1', 'two {content}', 'More', 'ok'), {
+      template: alpaca,
+    });
+    const piece = (text: string) => [...tokenizer.encode(text, { addSpecialTokens: false })];
+    const source = (text: string) => piece(`### Instruction:\n${text}\n\n### Response:\n`);
+    const target = (text: string) => [...piece(text), eos, ...piece('\n\n')];
+    const turns = [source('Add $1'), target('two {content}'), source('More'), target('ok')];
+    expect([...sample.ids]).toEqual(turns.flat());
+    expect([...sample.learned]).toEqual(turns.flatMap((ids, i) => ids.map(() => i % 2)));
   });
 
   it('writes the default system text where a row has none', async () => {
@@ -176,10 +180,9 @@ describe('opening templates', () => {
       ],
     };
     const options = { tokenizer, cutoffLength: 512 };
-    const alpaca = await open('alpaca');
-    expect(encodeConversation(tool, { ...options, template: alpaca })).toMatchObject({
-      bucket: 'template_refused',
-      reason: expect.stringContaining('Unknown role: tool'),
+    expect(encodeConversation(tool, { ...options, template: plain })).toMatchObject({
+      bucket: 'bad_tools',
+      reason: expect.stringContaining('cannot write'),
     });
   });
 
@@ -190,7 +193,7 @@ describe('opening templates', () => {
       ...qa,
       messages: [question!, { ...answer!, content: '', tool_calls: [call] }],
     };
-    for (const template of [plain, await open('alpaca')]) {
+    for (const template of [plain]) {
       for (const conversation of [{ ...qa, tools: [{}] }, calling]) {
         const options = { tokenizer, cutoffLength: 512, template };
         expect(encodeConversation(conversation, options)).toMatchObject({ bucket: 'bad_tools' });

@@ -10,9 +10,12 @@ import {
   type TextDocument,
 } from '../handlers/conversation.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import type { Dialogue, PromptTemplate } from './prompt-template.js';
+import { concatenateIds } from './concatenate-ids.js';
+import type { Dialogue, PromptTemplate, TextPromptTemplate } from './prompt-template.js';
 import { countLearned, type TokenizedSample } from './samples.js';
 import { type TokenSpan, tokenizeSegments } from './segments.js';
+import { buildSlotSample, slotLength, toTokenizedSample } from './slot-sample.js';
+import type { SlotPromptTemplate } from './slot-template.js';
 import { type TokenTurn, truncateTurns } from './truncate.js';
 
 /** What happens to a sample that is longer than the cutoff. Always counted with its row. */
@@ -40,53 +43,93 @@ export interface EncodedSample {
 }
 
 /**
- * Encodes one dialogue: every answer with its stop token is learned, everything else is masked, and there is
- * one BOS where the tokenizer wants one.
+ * Encodes one dialogue.
+ *
+ * With the model's own template, or `plain`, every answer with its stop token is learned, everything else is masked,
+ * and there is one BOS where the tokenizer wants one. With a named template ids and labels are those of
+ * LLaMA-Factory, whose answers include what the template writes after the stop token.
  *
  * Throws: `DATA_ROW_TOO_LONG` under `overlength: 'error'`; `DATA_BAD_OPTION` when `maskHistory` and
- * `trainOnPrompt` are both set.
+ * `trainOnPrompt` are both set, or `trainOnPrompt` with a template that learns ends of answers on questions.
  */
 export function encodeConversation(
   conversation: Conversation,
   options: SampleEncodeOptions,
 ): EncodedSample | Rejection {
   checkOptions(options);
-  const segments = options.template.renderDialogue(conversation);
+  return options.template.form === 'slots'
+    ? encodeSlots(conversation, options.template, options)
+    : encodeText(conversation, options.template, options);
+}
+
+function encodeSlots(
+  conversation: Conversation,
+  template: SlotPromptTemplate,
+  options: SampleEncodeOptions,
+): EncodedSample | Rejection {
+  const turns = template.encodeTurns(conversation);
+  if (isRejection(turns)) return turns;
+  const fullLength = slotLength(turns, template);
+  const refused = checkLength(conversation, fullLength, options);
+  if (refused !== undefined) return refused;
+  const { cutoffLength, maskHistory = false, trainOnPrompt = false } = options;
+  const built = buildSlotSample(turns, template, { cutoffLength, maskHistory, trainOnPrompt });
+  const isCut = fullLength > built.ids.length;
+  return built.hasAnswer || trainOnPrompt
+    ? finish(toTokenizedSample(built, conversation), fullLength)
+    : reject('nothing_learned', nothingLearned(isCut));
+}
+
+function encodeText(
+  conversation: Conversation,
+  template: TextPromptTemplate,
+  options: SampleEncodeOptions,
+): EncodedSample | Rejection {
+  const segments = template.renderDialogue(conversation);
   if (isRejection(segments)) return segments;
   const spans = tokenizeSegments(segments, options.tokenizer);
   const masked = options.maskHistory === true ? maskHistory(spans) : spans;
   const fullLength = lengthOf(masked);
-  if (fullLength <= options.cutoffLength) {
-    return finish(toSample(masked, options, conversation), fullLength);
-  }
-  const policy = options.overlength ?? 'drop';
-  if (policy === 'truncate') {
-    return finish(toSample(cutSpans(spans, options), options, conversation), fullLength);
-  }
-  const found = `${fullLength} tokens; cutoff_len is ${options.cutoffLength}`;
-  if (policy === 'drop') return reject('over_length', found);
-  throw new TuneyardError(
-    DATA_ERRORS.DATA_ROW_TOO_LONG,
-    `${conversation.source}, row ${conversation.row}: ${found}`,
-    {
-      details: { source: conversation.source, row: conversation.row, tokens: fullLength },
-      hint: 'Raise cutoff_len, or set overlength to drop or truncate.',
-    },
-  );
+  const refused = checkLength(conversation, fullLength, options);
+  if (refused !== undefined) return refused;
+  const kept = fullLength <= options.cutoffLength ? masked : cutSpans(spans, options);
+  return finish(toSample(kept, options, conversation), fullLength);
+}
+
+/**
+ * Applies the policy about long samples: undefined when this one is kept, be it cut.
+ *
+ * Throws: `DATA_ROW_TOO_LONG` under `overlength: 'error'`.
+ */
+export function checkLength(
+  { source, row }: RowOrigin,
+  tokens: number,
+  { cutoffLength, overlength = 'drop' }: Pick<SampleEncodeOptions, 'cutoffLength' | 'overlength'>,
+): Rejection | undefined {
+  if (tokens <= cutoffLength || overlength === 'truncate') return undefined;
+  const found = `${tokens} tokens; cutoff_len is ${cutoffLength}`;
+  if (overlength === 'drop') return reject('over_length', found);
+  throw new TuneyardError(DATA_ERRORS.DATA_ROW_TOO_LONG, `${source}, row ${row}: ${found}`, {
+    details: { source, row, tokens },
+    hint: 'Raise cutoff_len, or set overlength to drop or truncate.',
+  });
 }
 
 /**
  * Encodes the prompt of a dialogue that ends with a question, up to where the answer begins.
  *
- * The tokens are those that the same dialogue has in training.
+ * The tokens are those that the same dialogue has in training; named templates for models that think take the thoughts
+ * of earlier answers out first, as LLaMA-Factory does when it serves a model.
  */
 export function encodePrompt(
   dialogue: Dialogue,
   options: Pick<SampleEncodeOptions, 'tokenizer' | 'template'>,
 ): Int32Array | Rejection {
-  const segments = options.template.renderPrompt(dialogue);
+  const { template, tokenizer } = options;
+  if (template.form === 'slots') return template.encodePrompt(dialogue);
+  const segments = template.renderPrompt(dialogue);
   if (isRejection(segments)) return segments;
-  return concatenate(tokenizeSegments(segments, options.tokenizer));
+  return concatenateIds(tokenizeSegments(segments, tokenizer).map((span) => span.ids));
 }
 
 /** Options of {@link encodeDocument}. */
@@ -112,7 +155,7 @@ export function encodeDocument(document: TextDocument, options: DocumentOptions)
     ],
     tokenizer,
   );
-  const ids = concatenate(spans);
+  const ids = concatenateIds(spans.map((span) => span.ids));
   const samples: EncodedSample[] = [];
   for (let begin = 0; begin < ids.length - 1; begin += cutoffLength) {
     const piece = ids.slice(begin, begin + cutoffLength);
@@ -125,6 +168,14 @@ export function encodeDocument(document: TextDocument, options: DocumentOptions)
 }
 
 function checkOptions(options: SampleEncodeOptions): void {
+  const { template } = options;
+  if (options.trainOnPrompt === true && template.form === 'slots' && template.endTokenId !== null) {
+    throw new TuneyardError(
+      DATA_ERRORS.DATA_BAD_OPTION,
+      `template '${template.name}' learns where answers end on the questions that follow; train_on_prompt learns the questions themselves`,
+      { hint: 'Leave train_on_prompt out, or choose another template.' },
+    );
+  }
   if (options.maskHistory === true && options.trainOnPrompt === true) {
     throw new TuneyardError(
       DATA_ERRORS.DATA_BAD_OPTION,
@@ -136,8 +187,11 @@ function checkOptions(options: SampleEncodeOptions): void {
 
 function finish(sample: TokenizedSample, fullLength: number): EncodedSample | Rejection {
   if (countLearned(sample.learned) > 0) return { sample, fullLength };
-  const what = fullLength > sample.ids.length ? 'no answer is left after cutting' : 'all is masked';
-  return reject('nothing_learned', what);
+  return reject('nothing_learned', nothingLearned(fullLength > sample.ids.length));
+}
+
+function nothingLearned(isCut: boolean): string {
+  return isCut ? 'no answer is left after cutting' : 'all is masked';
 }
 
 function maskHistory(spans: readonly TokenSpan[]): TokenSpan[] {
@@ -188,7 +242,7 @@ function toSample(
   options: SampleEncodeOptions,
   origin: RowOrigin,
 ): TokenizedSample {
-  const ids = concatenate(spans);
+  const ids = concatenateIds(spans.map((span) => span.ids));
   const learned = new Uint8Array(ids.length);
   let at = 0;
   for (const span of spans) {
@@ -201,14 +255,4 @@ function toSample(
 
 function lengthOf(spans: readonly TokenSpan[]): number {
   return spans.reduce((sum, span) => sum + span.ids.length, 0);
-}
-
-function concatenate(spans: readonly TokenSpan[]): Int32Array {
-  const ids = new Int32Array(lengthOf(spans));
-  let at = 0;
-  for (const span of spans) {
-    ids.set(span.ids, at);
-    at += span.ids.length;
-  }
-  return ids;
 }

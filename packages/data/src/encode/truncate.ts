@@ -23,7 +23,8 @@ export interface TokenTurn {
  * Source: LLaMA-Factory v0.9.3, `infer_seqlen`.
  */
 export function shareLength({ source, target }: TurnLengths, cutoff: number): TurnLengths {
-  let targetMax = Math.floor((cutoff * target) / (source + target));
+  // The share first, then the product: the other way round rounds to another token now and then.
+  let targetMax = Math.floor(cutoff * (target / (source + target)));
   if (target * 2 < cutoff) targetMax = cutoff;
   else if (source * 2 < cutoff) targetMax = cutoff - source;
   const keptTarget = Math.min(targetMax, target);

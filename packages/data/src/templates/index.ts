@@ -11,5 +11,12 @@ export {
   loadChatTemplate,
   templateVariables,
 } from './load-chat-template.js';
-export { namedTemplate, TEMPLATE_NAMES } from './named-templates.js';
 export { renderSegments, type SegmentOptions, type TextSegment } from './render-segments.js';
+export { TEMPLATE_NAMES, TEMPLATE_SPECS, templateSpec } from './slots/registry.js';
+export {
+  type MediaTokens,
+  type Slot,
+  type TemplateSpec,
+  TOOL_FORMATS,
+  type ToolFormat,
+} from './slots/slot-spec.js';

@@ -7,7 +7,6 @@ import { GgufReader } from '@tuneyard/formats';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { ChatTemplate, type TemplateVariables } from './chat-template.js';
 import { TEMPLATE_ERRORS } from './errors.js';
-import { namedTemplate, TEMPLATE_NAMES } from './named-templates.js';
 
 /** Options of {@link loadChatTemplate}. */
 export interface LoadTemplateOptions {
@@ -39,32 +38,26 @@ export async function loadChatTemplate(
 }
 
 /**
- * The template to use for a model: the built-in one called `name` when a name is given, else the
- * model's own.
+ * As {@link loadChatTemplate}, for models that must have one.
  *
- * Throws: `CHAT_TEMPLATE_MISSING` when the model has none, `CHAT_TEMPLATE_UNKNOWN` for a wrong name.
+ * Throws: `CHAT_TEMPLATE_MISSING` when the model has none.
  */
 export async function chatTemplateFor(
   path: string,
   tokenizer: Tokenizer,
-  options: LoadTemplateOptions & { readonly name?: string } = {},
+  options: LoadTemplateOptions = {},
 ): Promise<ChatTemplate> {
-  if (options.name !== undefined) {
-    return namedTemplate(options.name, templateVariables(tokenizer, options.now));
-  }
   const own = await loadChatTemplate(path, tokenizer, options);
-  if (own === null) {
-    throw new TuneyardError(
-      TEMPLATE_ERRORS.CHAT_TEMPLATE_MISSING,
-      `The model at ${path} has no chat template`,
-      {
-        category: 'not_found',
-        details: { path },
-        hint: `Choose a built-in one: ${TEMPLATE_NAMES.join(', ')}.`,
-      },
-    );
-  }
-  return own;
+  if (own !== null) return own;
+  throw new TuneyardError(
+    TEMPLATE_ERRORS.CHAT_TEMPLATE_MISSING,
+    `The model at ${path} has no chat template`,
+    {
+      category: 'not_found',
+      details: { path },
+      hint: 'Name one; tuneyard data templates lists them.',
+    },
+  );
 }
 
 /** The variables a template gets from a tokenizer: the texts of its special tokens. */

@@ -11,9 +11,7 @@ import {
   ChatTemplate,
   chatTemplateFor,
   loadChatTemplate,
-  namedTemplate,
   renderSegments,
-  TEMPLATE_NAMES,
 } from './index.js';
 import { strftime } from './strftime.js';
 
@@ -33,53 +31,14 @@ function marked(template: ChatTemplate, messages: readonly ChatMessage[]): strin
     .join('');
 }
 
-describe('built-in templates', () => {
-  it.each([
-    [
-      'alpaca',
-      'S\n\n### Instruction:\nU\n\n### Response:\n⟦A</s>⟧\n\n### Instruction:\nV\n\n### Response:\n⟦B</s>⟧\n\n',
-    ],
-    [
-      'chatml',
-      '<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant\n⟦A<|im_end|>⟧\n<|im_start|>user\nV<|im_end|>\n<|im_start|>assistant\n⟦B<|im_end|>⟧\n',
-    ],
-    ['deepseek3', '<s>S<｜User｜>U<｜Assistant｜>⟦A</s>⟧<｜User｜>V<｜Assistant｜>⟦B</s>⟧'],
-    [
-      'default',
-      'System: S</s>\nHuman: U</s>\nAssistant:⟦A</s>⟧\nHuman: V</s>\nAssistant:⟦B</s>⟧\n',
-    ],
-    ['empty', 'SU⟦A</s>⟧V⟦B</s>⟧'],
-    [
-      'gemma',
-      '<s><start_of_turn>user\nS\n\nU<end_of_turn>\n<start_of_turn>model\n⟦A<end_of_turn>⟧\n<start_of_turn>user\nV<end_of_turn>\n<start_of_turn>model\n⟦B<end_of_turn>⟧\n',
-    ],
-    ['llama2', '<s>[INST] <<SYS>>\nS\n<</SYS>>\n\nU [/INST]⟦A</s>⟧<s>[INST] V [/INST]⟦B</s>⟧'],
-    [
-      'llama3',
-      '<s><|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nU<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n⟦A<|eot_id|>⟧<|start_header_id|>user<|end_header_id|>\n\nV<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n⟦B<|eot_id|>⟧',
-    ],
-    ['mistral', '<s>[INST] S\n\nU[/INST]⟦ A</s>⟧[INST] V[/INST]⟦ B</s>⟧'],
-    [
-      'phi3',
-      '<|system|>\nS<|end|>\n<|user|>\nU<|end|>\n<|assistant|>\n⟦A<|end|>⟧\n<|user|>\nV<|end|>\n<|assistant|>\n⟦B<|end|>⟧\n',
-    ],
-    ['vicuna', 'S USER: U ASSISTANT:⟦A</s>⟧USER: V ASSISTANT:⟦B</s>⟧'],
-    [
-      'zephyr',
-      '<|system|>\nS</s>\n<|user|>\nU</s>\n<|assistant|>\n⟦A</s>⟧\n<|user|>\nV</s>\n<|assistant|>\n⟦B</s>⟧\n',
-    ],
-  ])('%s writes its frame and learns the answers with their stop text', (name, expected) => {
-    expect(marked(namedTemplate(name, TOKENS), TALK)).toBe(expected);
-  });
+describe('cutting a rendering into learned and other text', () => {
+  const source =
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content }}{{ eos_token }}\n" +
+    '{% else %}[{{ m.role }}] {{ m.content }}{% endif %}{% endfor %}{% if add_generation_prompt %}{% endif %}';
 
-  it('qwen brings its own system text where none is given', () => {
-    const text = namedTemplate('qwen').render(TALK.slice(1, 2), { addGenerationPrompt: true });
-    expect(text).toBe(
-      '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant\n',
-    );
-  });
-
-  it('keep their prefix in every conversation, whatever it says', () => {
+  it('learns answers with their stop text, and loses nothing, whatever the messages say', () => {
+    const template = new ChatTemplate(source, 'test', TOKENS);
+    expect(marked(template, TALK)).toBe('<s>[system] S[user] U⟦A</s>⟧\n[user] V⟦B</s>⟧\n');
     const content = fc.oneof(
       fc.constantFrom('</s>', '<|im_end|>\n', '\n', ' ', '<', 'Assistant:'),
       fc.string({ maxLength: 8 }),
@@ -89,35 +48,13 @@ describe('built-in templates', () => {
       content,
     });
     fc.assert(
-      fc.property(
-        fc.constantFrom(...TEMPLATE_NAMES),
-        fc.array(message, { maxLength: 6 }),
-        (name, messages) => {
-          const template = namedTemplate(name, TOKENS);
-          const segments = renderSegments(template, messages);
-          expect(segments.map(({ text }) => text).join('')).toBe(
-            template.render(messages, { addGenerationPrompt: false }),
-          );
-        },
-      ),
+      fc.property(fc.array(message, { maxLength: 6 }), (messages) => {
+        const segments = renderSegments(template, messages);
+        expect(segments.map(({ text }) => text).join('')).toBe(
+          template.render(messages, { addGenerationPrompt: false }),
+        );
+      }),
       { numRuns: 300, seed: 6 },
-    );
-  });
-
-  it('suggests names near to an unknown one and refuses unknown roles', () => {
-    expect(() => namedTemplate('llama33')).toThrow(
-      expect.objectContaining({
-        code: 'CHAT_TEMPLATE_UNKNOWN',
-        hint: expect.stringContaining('llama3') as string,
-      }) as Error,
-    );
-    expect(() => namedTemplate('constructor')).toThrow(/no built-in chat template "constructor"/);
-    const odd = [{ role: 'narrator', content: 'x' }];
-    expect(() => namedTemplate('vicuna').render(odd, { addGenerationPrompt: false })).toThrow(
-      expect.objectContaining({
-        code: 'CHAT_TEMPLATE_REFUSED',
-        details: expect.objectContaining({ templateMessage: 'Unknown role: narrator' }) as object,
-      }) as Error,
     );
   });
 });
@@ -234,15 +171,13 @@ describe('loading', () => {
     expect(template?.render(TALK, { addGenerationPrompt: false })).toBe('G5');
   });
 
-  it('says so when a model has none, and takes a built-in one by name', async () => {
+  it('says so when a model has none', async () => {
     const path = await folder('none', { 'tokenizer_config.json': '{}' });
     expect(await loadChatTemplate(path, tokenizer)).toBeNull();
     await expect(chatTemplateFor(path, tokenizer)).rejects.toMatchObject({
       code: 'CHAT_TEMPLATE_MISSING',
-      hint: expect.stringContaining('alpaca') as string,
+      hint: expect.stringContaining('data templates') as string,
     });
-    const named = await chatTemplateFor(path, tokenizer, { name: 'empty' });
-    expect(named.render(TALK.slice(2, 3), { addGenerationPrompt: false })).toBe('A</s>');
   });
 
   it('names a damaged file', async () => {
