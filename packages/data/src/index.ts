@@ -1,18 +1,6 @@
 export { checkDataset, type DatasetCheck } from './doctor/check-dataset.js';
 export type { Finding, FindingSeverity } from './doctor/finding.js';
-export {
-  type DataReport,
-  type DroppedRow,
-  type LengthBin,
-  summarizeReport,
-  type TruncatedRow,
-} from './encode/data-report.js';
-export {
-  type PreparedSamples,
-  type PrepareOptions,
-  prepareConversations,
-  prepareDocuments,
-} from './encode/prepare-samples.js';
+export { summarizeReport } from './encode/data-report.js';
 export {
   type EncodedAnswer,
   type EncodedPreference,
@@ -21,6 +9,12 @@ export {
   type Preference,
   type PreferenceOptions,
 } from './encode/preference.js';
+export {
+  type PreparedSamples,
+  type PrepareOptions,
+  prepareConversations,
+  prepareDocuments,
+} from './encode/prepare-samples.js';
 export {
   chatPromptTemplate,
   chooseStopToken,
@@ -102,6 +96,25 @@ export type {
   RowUnit,
 } from './readers/read-unit.js';
 export { type ReadUnitOptions, readUnit } from './readers/read-unit-records.js';
+export type {
+  CountedRows,
+  DataReport,
+  DroppedRow,
+  DroppedRows,
+  LengthBin,
+  PackingSummary,
+  PartialReport,
+  SourceCounts,
+  SplitRow,
+  TruncatedRow,
+} from './report/data-report.js';
+export { type FinishOptions, finishReport } from './report/finish-report.js';
+export {
+  createReportAccumulator,
+  type ReportAccumulator,
+  type RowRejection,
+  type SampleSize,
+} from './report/report-accumulator.js';
 export * from './templates/index.js';
 export {
   openTokenSet,
