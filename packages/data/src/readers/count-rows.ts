@@ -1,5 +1,6 @@
 /** Counts the rows of data files without parsing them. */
 import { throwIfAborted } from '@tuneyard/core';
+import { countCsvRows } from './cut-csv.js';
 import { cutJsonArray } from './cut-json-array.js';
 import type { DataFile } from './data-file.js';
 import { readTextChunks } from './file-bytes.js';
@@ -45,7 +46,13 @@ async function countFileRows(file: DataFile, signal: AbortSignal | undefined): P
       }
       return rows;
     }
-    default:
+    case 'csv':
+    case 'tsv': {
+      const delimiter = file.layout === 'csv' ? ',' : '\t';
+      return countCsvRows(chunks(), { path: file.path, delimiter, unitBytes: DEFAULT_UNIT_BYTES });
+    }
+    case 'parquet':
+    case 'arrow':
       return 0;
   }
 }

@@ -15,7 +15,7 @@ export interface LineStream {
 }
 
 /**
- * Yields units of about `unitBytes`, each ending with a line end save the last.
+ * Yields units that end with the first line end at or after `unitBytes`, wherever the chunks are cut.
  *
  * Throws: `DATA_RECORD_TOO_LARGE` when a line passes {@link MAX_RECORD_BYTES}.
  */
@@ -27,20 +27,24 @@ export async function* cutLines(
   let heldBytes = 0;
   let firstLine = 1;
   for await (const chunk of chunks) {
-    held.push(chunk);
-    heldBytes += chunk.length;
-    if (heldBytes < stream.unitBytes) continue;
-    const last = chunk.lastIndexOf(LINE_FEED);
-    if (last >= 0) {
-      const rest = chunk.subarray(last + 1);
-      held[held.length - 1] = chunk.subarray(0, last + 1);
-      const unit = joinUnit(held, stream, firstLine);
+    let begin = 0;
+    for (let end = unitEnd(); end > 0; end = unitEnd()) {
+      const unit = joinUnit([...held, chunk.subarray(begin, end)], stream, firstLine);
       firstLine += countLineFeeds(unit.bytes);
       yield unit;
-      held = [rest];
-      heldBytes = rest.length;
-    } else if (heldBytes > MAX_RECORD_BYTES + stream.unitBytes) {
+      held = [];
+      heldBytes = 0;
+      begin = end;
+    }
+    held.push(chunk.subarray(begin));
+    heldBytes += chunk.length - begin;
+    if (heldBytes > stream.unitBytes + MAX_RECORD_BYTES) {
       throw lineTooLong(held, stream, firstLine);
+    }
+
+    function unitEnd(): number {
+      const from = Math.max(begin, begin + stream.unitBytes - heldBytes - 1);
+      return chunk.indexOf(LINE_FEED, from) + 1;
     }
   }
   if (heldBytes > 0) yield joinUnit(held, stream, firstLine);

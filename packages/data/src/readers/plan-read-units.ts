@@ -1,10 +1,10 @@
 /** Cuts data files into units of reading. */
 import { throwIfAborted } from '@tuneyard/core';
+import { cutCsv } from './cut-csv.js';
 import { cutJsonArray } from './cut-json-array.js';
 import { cutLines } from './cut-lines.js';
 import type { DataFile } from './data-file.js';
 import { readTextChunks } from './file-bytes.js';
-import { fileError } from './file-errors.js';
 import { DEFAULT_UNIT_BYTES, MAX_RECORD_BYTES, MIN_UNIT_BYTES } from './limits.js';
 import type { LineUnit, ReadUnit } from './read-unit.js';
 
@@ -57,8 +57,16 @@ async function* planFile(
     case 'json-array':
       yield* cutJsonArray(readTextChunks(path, compression, options.signal), path, unitBytes);
       return;
-    default:
-      throw fileError('DATA_UNKNOWN_FILE_TYPE', { file: path }, layout);
+    case 'csv':
+    case 'tsv': {
+      const delimiter = layout === 'csv' ? ',' : '\t';
+      const chunks = readTextChunks(path, compression, options.signal);
+      yield* cutCsv(chunks, { path, delimiter, unitBytes });
+      return;
+    }
+    case 'parquet':
+    case 'arrow':
+      return;
   }
 }
 

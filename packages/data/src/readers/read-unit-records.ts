@@ -1,7 +1,8 @@
 /** Reads one unit: the half of reading that runs in workers. */
-import { throwIfAborted } from '@tuneyard/core';
+import { defined, throwIfAborted } from '@tuneyard/core';
 import { LINE_WINDOW_BYTES } from './limits.js';
 import { lineWindows } from './line-windows.js';
+import { parseCsv } from './parse-csv.js';
 import { type LinePosition, parseLines } from './parse-lines.js';
 import type { ReadItem } from './read-item.js';
 import type { ReadUnit, RecordUnit } from './read-unit.js';
@@ -61,8 +62,14 @@ async function* recordBatches(
   const bytes = Buffer.from(unit.bytes.buffer, unit.bytes.byteOffset, unit.bytes.byteLength);
   const rowsBefore = position.rows;
   position.lines = unit.firstLine - 1;
-  if (unit.layout === 'delimited') return;
-  const { path, layout, recordLines } = unit;
+  const { path, layout, recordLines, table } = unit;
+  if (layout === 'delimited') {
+    for (const items of parseCsv(bytes, defined(table, 'the header of a unit'), position)) {
+      throwIfAborted(options.signal);
+      yield items;
+    }
+    return;
+  }
   for (let begin = 0; begin < bytes.length; ) {
     throwIfAborted(options.signal);
     const lineEnd = bytes.indexOf(0x0a, begin + LINE_WINDOW_BYTES);
