@@ -139,3 +139,45 @@ export const GGUF_ERRORS = {
   /** No tensor of that name is in the file. */
   GGUF_TENSOR_NOT_FOUND: 'GGUF_TENSOR_NOT_FOUND',
 } as const;
+
+/** Codes of the indexed data set codec. */
+export const INDEXED_DATASET_ERRORS = {
+  /** The index is shorter than its header. */
+  INDEXED_DATASET_TOO_SMALL: 'INDEXED_DATASET_TOO_SMALL',
+  /** The index does not start with the letters of the format. */
+  INDEXED_DATASET_BAD_MAGIC: 'INDEXED_DATASET_BAD_MAGIC',
+  /** The index has a version other than 1, or the other byte order. */
+  INDEXED_DATASET_BAD_VERSION: 'INDEXED_DATASET_BAD_VERSION',
+  /** The values have an element type that the format does not define. */
+  INDEXED_DATASET_UNKNOWN_DTYPE: 'INDEXED_DATASET_UNKNOWN_DTYPE',
+  /** A data set has more sequences than can be numbered. */
+  INDEXED_DATASET_COUNT_TOO_LARGE: 'INDEXED_DATASET_COUNT_TOO_LARGE',
+  /** The index ends before the tables that its header announces. */
+  INDEXED_DATASET_INDEX_TRUNCATED: 'INDEXED_DATASET_INDEX_TRUNCATED',
+  /** Bytes follow the tables of the index. */
+  INDEXED_DATASET_INDEX_TRAILING_BYTES: 'INDEXED_DATASET_INDEX_TRAILING_BYTES',
+  /** A sequence has a negative length. */
+  INDEXED_DATASET_BAD_LENGTH: 'INDEXED_DATASET_BAD_LENGTH',
+  /** An offset or a document boundary is negative or too large to be exact. */
+  INDEXED_DATASET_OFFSET_OUT_OF_RANGE: 'INDEXED_DATASET_OFFSET_OUT_OF_RANGE',
+  /** A sequence begins before the one before it ends. */
+  INDEXED_DATASET_OFFSETS_OVERLAP: 'INDEXED_DATASET_OFFSETS_OVERLAP',
+  /** Bytes between two sequences, or before the first, belong to none. */
+  INDEXED_DATASET_OFFSETS_HOLE: 'INDEXED_DATASET_OFFSETS_HOLE',
+  /** A sequence reaches past the end of the values. */
+  INDEXED_DATASET_DATA_TRUNCATED: 'INDEXED_DATASET_DATA_TRUNCATED',
+  /** Values follow the last sequence. */
+  INDEXED_DATASET_TRAILING_BYTES: 'INDEXED_DATASET_TRAILING_BYTES',
+  /** The document index is empty, out of order, or does not run from 0 to the number of sequences. */
+  INDEXED_DATASET_BAD_DOCUMENTS: 'INDEXED_DATASET_BAD_DOCUMENTS',
+  /** Values are read as token ids and are none: floating point, or beyond 32 bits. */
+  INDEXED_DATASET_NOT_TOKENS: 'INDEXED_DATASET_NOT_TOKENS',
+  /** A value to be written does not fit the element type of the data set. */
+  INDEXED_DATASET_VALUE_RANGE: 'INDEXED_DATASET_VALUE_RANGE',
+  /** Data sets of different element types, or with and without modes, are put together. */
+  INDEXED_DATASET_DTYPE_MISMATCH: 'INDEXED_DATASET_DTYPE_MISMATCH',
+  /** An output would overwrite one of its own inputs, or another output. */
+  INDEXED_DATASET_OUTPUT_CONFLICT: 'INDEXED_DATASET_OUTPUT_CONFLICT',
+  /** The parts of a split are not positive, or ask for more documents than there are. */
+  INDEXED_DATASET_BAD_SPLIT: 'INDEXED_DATASET_BAD_SPLIT',
+} as const;

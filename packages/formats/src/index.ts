@@ -1,9 +1,31 @@
-export { FILE_ERRORS, GGUF_ERRORS, SAFETENSORS_ERRORS } from './errors.js';
+export {
+  FILE_ERRORS,
+  GGUF_ERRORS,
+  INDEXED_DATASET_ERRORS,
+  SAFETENSORS_ERRORS,
+} from './errors.js';
 export type { GgufTensor } from './gguf/header.js';
 export type { GgufFixedType } from './gguf/layout.js';
 export { GgufReader } from './gguf/reader.js';
 export type { GgufArray, GgufNumericArray, GgufScalar, GgufValue } from './gguf/value.js';
 export { type GgufEntry, type WriteGgufOptions, writeGguf } from './gguf/writer.js';
+export {
+  type IndexedDtype,
+  type IndexedValues,
+  indexedDatasetPaths,
+} from './indexed-dataset/layout.js';
+export {
+  type BlockOptions,
+  IndexedDatasetReader,
+  type OpenIndexedDatasetOptions,
+  type SequenceBlock,
+} from './indexed-dataset/reader.js';
+export {
+  IndexedDatasetWriter,
+  type IndexedDatasetWriterOptions,
+  type WrittenDtype,
+  type WrittenIndexedDataset,
+} from './indexed-dataset/writer.js';
 export type { EntryData } from './io/entry-data.js';
 export { type ByteSink, writeFileAtomically } from './io/staged-file.js';
 export type { SafetensorsDtype } from './safetensors/layout.js';

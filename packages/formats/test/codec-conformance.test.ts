@@ -5,7 +5,7 @@ import { TuneyardError } from '@tuneyard/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { recordAllocations } from './allocation-record.js';
-import { CODECS, type F32Tensor } from './codecs.js';
+import { CODECS, type F32Tensor, TENSOR_CODECS } from './codecs.js';
 import { useTemporaryDirectory } from './temporary-directory.js';
 
 /** Random cases are the same on every run. */
@@ -30,7 +30,7 @@ describe('the conformance suite', () => {
 describe.each(CODECS)('the $folder codec', (codec) => {
   const directory = useTemporaryDirectory();
 
-  /** Opens the file and reads every tensor; null when it was refused with our error type. */
+  /** Opens the file and reads all of it; null when it was refused with our error type. */
   const readOrRefuse = async (path: string): Promise<TuneyardError | null> => {
     try {
       await codec.read(path);
@@ -40,6 +40,64 @@ describe.each(CODECS)('the $folder codec', (codec) => {
       throw error;
     }
   };
+
+  it('rewrites a file made by another encoder to the same bytes', async () => {
+    const path = await directory.save('foreign', codec.small());
+    const contents = await codec.read(path);
+    await contents.rewrite(directory.path('rewritten'));
+    expect(await readFile(directory.path('rewritten'))).toEqual(Buffer.from(codec.small()));
+  });
+
+  it('refuses a file cut at any byte, and allocates no more than the file has', async () => {
+    const whole = codec.small();
+    for (let length = 0; length < whole.length; length++) {
+      const path = await directory.save('cut', whole.subarray(0, length));
+      const used = await recordAllocations(async () => {
+        expect(await readOrRefuse(path), `cut to ${length} bytes`).not.toBeNull();
+      });
+      expect(used.largest).toBeLessThanOrEqual(Math.max(8, length));
+      expect(used.total).toBeLessThanOrEqual(6 * length + 64);
+    }
+  });
+
+  it('refuses a file with any count at its maximum, and allocates no more than the file has', async () => {
+    for (const { label, bytes } of codec.maximised()) {
+      const path = await directory.save('maximum', bytes);
+      const used = await recordAllocations(async () => {
+        expect(await readOrRefuse(path), label).not.toBeNull();
+      });
+      expect(used.largest, label).toBeLessThanOrEqual(bytes.length);
+    }
+  });
+
+  it('refuses data that share bytes', async () => {
+    const path = await directory.save('overlap', codec.overlapping());
+    expect((await readOrRefuse(path))?.code).toMatch(/_OFFSETS_OVERLAP$/);
+  });
+
+  it('reads or refuses a file with random bytes changed, and never fails otherwise', async () => {
+    const whole = codec.small();
+    const change = fc.record({
+      at: fc.nat(whole.length - 1),
+      to: fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 0x7f, 0x80, 0xff)),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 6 }), async (changes) => {
+        const bytes = whole.slice();
+        for (const { at, to } of changes) bytes[at] = to;
+        const path = await directory.save('fuzzed', bytes);
+        const used = await recordAllocations(async () => {
+          await readOrRefuse(path);
+        });
+        expect(used.largest).toBeLessThanOrEqual(bytes.length);
+      }),
+      { seed: SEED, numRuns: 1000 },
+    );
+  });
+});
+
+describe.each(TENSOR_CODECS)('the $folder codec of tensors', (codec) => {
+  const directory = useTemporaryDirectory();
 
   it('reads back names, shapes and bytes that it wrote', async () => {
     const tensors = [tensor('w', [3, 5]), tensor('v', [7], 100), tensor('cube', [2, 3, 4], -5)];
@@ -52,13 +110,6 @@ describe.each(CODECS)('the $folder codec', (codec) => {
     await codec.write(directory.path('aligned'), [tensor('a', [1]), tensor('b', [3])]);
     const { tensors } = await codec.read(directory.path('aligned'));
     expect(tensors.map(({ data }) => data.byteOffset % 8)).toEqual([0, 0]);
-  });
-
-  it('rewrites a file made by another encoder to the same bytes', async () => {
-    const path = await directory.save('foreign', codec.small());
-    const contents = await codec.read(path);
-    await contents.rewrite(directory.path('rewritten'));
-    expect(await readFile(directory.path('rewritten'))).toEqual(Buffer.from(codec.small()));
   });
 
   it('writes the same bytes for the same tensors', async () => {
@@ -100,53 +151,6 @@ describe.each(CODECS)('the $folder codec', (codec) => {
     }
     const twice = codec.write(directory.path('refused'), [tensor('a', [1]), tensor('a', [1])]);
     await expect(twice).rejects.toBeInstanceOf(TuneyardError);
-  });
-
-  it('refuses a file cut at any byte, and allocates no more than the file has', async () => {
-    const whole = codec.small();
-    for (let length = 0; length < whole.length; length++) {
-      const path = await directory.save('cut', whole.subarray(0, length));
-      const used = await recordAllocations(async () => {
-        expect(await readOrRefuse(path), `cut to ${length} bytes`).not.toBeNull();
-      });
-      expect(used.largest).toBeLessThanOrEqual(Math.max(8, length));
-      expect(used.total).toBeLessThanOrEqual(6 * length + 64);
-    }
-  });
-
-  it('refuses a file with any count at its maximum, and allocates no more than the file has', async () => {
-    for (const { label, bytes } of codec.maximised()) {
-      const path = await directory.save('maximum', bytes);
-      const used = await recordAllocations(async () => {
-        expect(await readOrRefuse(path), label).not.toBeNull();
-      });
-      expect(used.largest, label).toBeLessThanOrEqual(bytes.length);
-    }
-  });
-
-  it('refuses tensors that share bytes', async () => {
-    const path = await directory.save('overlap', codec.overlapping());
-    expect((await readOrRefuse(path))?.code).toMatch(/_OFFSETS_OVERLAP$/);
-  });
-
-  it('reads or refuses a file with random bytes changed, and never fails otherwise', async () => {
-    const whole = codec.small();
-    const change = fc.record({
-      at: fc.nat(whole.length - 1),
-      to: fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 0x7f, 0x80, 0xff)),
-    });
-    await fc.assert(
-      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 6 }), async (changes) => {
-        const bytes = whole.slice();
-        for (const { at, to } of changes) bytes[at] = to;
-        const path = await directory.save('fuzzed', bytes);
-        const used = await recordAllocations(async () => {
-          await readOrRefuse(path);
-        });
-        expect(used.largest).toBeLessThanOrEqual(bytes.length);
-      }),
-      { seed: SEED, numRuns: 1000 },
-    );
   });
 
   it('round-trips random tensors', async () => {

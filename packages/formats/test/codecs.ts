@@ -1,8 +1,11 @@
 /** Every codec of the package, behind the few operations that the conformance suite needs. */
+import { copyFile, rename, writeFile } from 'node:fs/promises';
 import {
   GgufReader,
   type GgufTensor,
   type GgufValue,
+  IndexedDatasetReader,
+  IndexedDatasetWriter,
   SafetensorsReader,
   type SafetensorsTensor,
   writeGguf,
@@ -10,35 +13,41 @@ import {
 } from '../src/index.js';
 import { smallGguf } from './gguf-bytes.js';
 
-/** A tensor of f32 values, which both formats know. */
+/** A tensor of f32 values, which both tensor formats know. */
 export interface F32Tensor {
   readonly name: string;
   readonly shape: readonly number[];
   readonly data: Uint8Array;
 }
 
-/** What a codec read from a file. */
+/** What a codec of tensors read from a file. */
 interface Contents {
   readonly tensors: readonly F32Tensor[];
   /** Writes everything that was read to another file. */
   rewrite(path: string): Promise<void>;
 }
 
-/** One codec under test. */
+/** One codec under test: what a hostile or foreign file needs. */
 export interface Codec {
   readonly folder: string;
-  write(path: string, tensors: readonly F32Tensor[]): Promise<void>;
-  read(path: string): Promise<Contents>;
+  /** Reads everything in a file and gives a way to write it again. */
+  read(path: string): Promise<Pick<Contents, 'rewrite'>>;
   /** A small valid file, and for each field that counts something the file with that field at its maximum. */
   small(): Uint8Array;
   maximised(): { label: string; bytes: Uint8Array }[];
   /** The small file with its second tensor moved onto the first. */
   overlapping(): Uint8Array;
+}
+
+/** A codec of named tensors. */
+export interface TensorCodec extends Codec {
+  write(path: string, tensors: readonly F32Tensor[]): Promise<void>;
+  read(path: string): Promise<Contents>;
   /** Names that the format cannot hold. */
   readonly refusedNames: readonly string[];
 }
 
-const safetensors: Codec = {
+const safetensors: TensorCodec = {
   folder: 'safetensors',
   refusedNames: ['__metadata__', '\ud800'],
   write: async (path, tensors) => {
@@ -93,7 +102,7 @@ function safetensorsFile(header: string): Uint8Array {
   return bytes;
 }
 
-const gguf: Codec = {
+const gguf: TensorCodec = {
   folder: 'gguf',
   refusedNames: ['n'.repeat(64), '\ud800'],
   write: async (path, tensors) => {
@@ -135,5 +144,66 @@ const gguf: Codec = {
   },
 };
 
+/** Two documents, three sequences; the values are a file of their own, which no case changes. */
+const SMALL_INDEX = [
+  ['magic', '4d4d49444944580000'],
+  ['version', '0100000000000000'],
+  ['type code', '04'],
+  ['sequence count', '0300000000000000'],
+  ['document index length', '0300000000000000'],
+  ['length of 0', '02000000'],
+  ['length of 1', '00000000'],
+  ['length of 2', '03000000'],
+  ['offset of 0', '0000000000000000'],
+  ['offset of 1', '0800000000000000'],
+  ['offset of 2', '0800000000000000'],
+  ['boundary 0', '0000000000000000'],
+  ['boundary 1', '0200000000000000'],
+  ['boundary 2', '0300000000000000'],
+] as const;
+
+const indexWith = (label: string, hex: string): Uint8Array =>
+  Buffer.from(SMALL_INDEX.map(([name, bytes]) => (name === label ? hex : bytes)).join(''), 'hex');
+
+const indexedDataset: Codec = {
+  folder: 'indexed-dataset',
+  read: async (path) => {
+    await copyFile(path, `${path}.idx`);
+    await writeFile(`${path}.bin`, Int32Array.of(1, 2, 3, -100, 5));
+    const reader = await IndexedDatasetReader.open(path);
+    const documents: Int32Array[] = [];
+    try {
+      for (let d = 0; d < reader.documentCount; d++) documents.push(await reader.document(d));
+    } finally {
+      await reader.close();
+    }
+    return {
+      rewrite: async (to) => {
+        await using source = await IndexedDatasetReader.open(path);
+        await using writer = await IndexedDatasetWriter.create(to);
+        for (let d = 0; d < source.documentCount; d++) {
+          const { first, end } = source.documentRange(d);
+          for (let i = first; i < end; i++) await writer.append(await source.sequence(i));
+          writer.endDocument();
+        }
+        await writer.commit();
+        await rename(`${to}.idx`, to);
+      },
+    };
+  },
+  small: () => indexWith('', ''),
+  maximised: () =>
+    SMALL_INDEX.slice(1).flatMap(([label, hex]) =>
+      ['ff'.repeat(hex.length / 2), `${'ff'.repeat(hex.length / 2 - 1)}7f`].map((maximum) => ({
+        label: `${label} as 0x${maximum}`,
+        bytes: indexWith(label, maximum),
+      })),
+    ),
+  overlapping: () => indexWith('offset of 2', '0400000000000000'),
+};
+
+/** The codecs of named tensors. */
+export const TENSOR_CODECS: readonly TensorCodec[] = [safetensors, gguf];
+
 /** All of them; a test checks that no codec folder is missing. */
-export const CODECS: readonly Codec[] = [safetensors, gguf];
+export const CODECS: readonly Codec[] = [...TENSOR_CODECS, indexedDataset];
