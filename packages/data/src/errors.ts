@@ -48,4 +48,8 @@ export const DATA_ERRORS = {
   DATA_NO_SUCH_COLUMN: 'DATA_NO_SUCH_COLUMN',
   /** A folder or glob holds no file of a kind that is read. */
   DATA_NO_FILES: 'DATA_NO_FILES',
+  /** A path is not the prefix of a prepared data set. */
+  DATA_TOKEN_FILES_NOT_FOUND: 'DATA_TOKEN_FILES_NOT_FOUND',
+  /** A path could mean several prepared data sets. */
+  DATA_TOKEN_FILES_AMBIGUOUS: 'DATA_TOKEN_FILES_AMBIGUOUS',
 } as const;

@@ -117,6 +117,13 @@ export {
 } from './report/report-accumulator.js';
 export * from './templates/index.js';
 export {
+  describeOutputs,
+  findTokenFiles,
+  type TokenFile,
+  type TokenFileSet,
+  type TokenLevel,
+} from './token-set/token-files.js';
+export {
   openTokenSet,
   type TokenSet,
   type TokenSetMeta,
