@@ -71,6 +71,14 @@ export {
   readDocuments,
 } from './handlers/read-dataset.js';
 export {
+  MIX_STRATEGIES,
+  type MixOptions,
+  type MixPlan,
+  type MixRun,
+  type MixStrategy,
+  planMixing,
+} from './mixing/plan-mixing.js';
+export {
   buildPackedRows,
   buildUnpackedRows,
   type Packable,
