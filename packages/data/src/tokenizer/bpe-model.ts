@@ -10,6 +10,7 @@ import { byteChar, toByteLevel } from './byte-level.js';
 import type { BpeModelDefinition } from './definition.js';
 import { VIRTUAL_SYMBOL_BASE } from './definition.js';
 import { TOKENIZER_ERRORS } from './errors.js';
+import type { IdBuffer } from './id-buffer.js';
 import {
   createScratch,
   MERGE_SYMBOLS_MAX,
@@ -181,46 +182,4 @@ export class BpeModel {
 /** No character gives more symbols than it has UTF-8 bytes; counting those pays off for long text. */
 function symbolsMax(piece: string): number {
   return piece.length < 1024 ? piece.length * 3 : Buffer.byteLength(piece);
-}
-
-/** A growing list of ids. */
-export class IdBuffer {
-  #ids = new Int32Array(1024);
-  #length = 0;
-
-  /** Forgets the contents and keeps the memory. */
-  clear(): void {
-    this.#length = 0;
-  }
-
-  push(id: number): void {
-    this.#reserve(1);
-    this.#ids[this.#length++] = id;
-  }
-
-  append(ids: Int32Array, count: number): void {
-    this.#reserve(count);
-    if (count < 16) {
-      for (let i = 0; i < count; i++) {
-        this.#ids[this.#length + i] = ids[i] ?? 0;
-      }
-    } else {
-      this.#ids.set(ids.subarray(0, count), this.#length);
-    }
-    this.#length += count;
-  }
-
-  /** A copy of the ids so far. */
-  toArray(): Int32Array {
-    return this.#ids.slice(0, this.#length);
-  }
-
-  #reserve(count: number): void {
-    const needed = this.#length + count;
-    if (needed > this.#ids.length) {
-      const grown = new Int32Array(Math.max(needed, this.#ids.length * 2));
-      grown.set(this.#ids.subarray(0, this.#length));
-      this.#ids = grown;
-    }
-  }
 }

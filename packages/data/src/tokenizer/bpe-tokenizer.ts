@@ -1,18 +1,35 @@
 /** The engine behind {@link Tokenizer}: runs a {@link TokenizerDefinition} on texts. */
 
-import { type AddedTokenFinder, createFinder, type TextPart } from './added-tokens.js';
-import { BpeModel, IdBuffer } from './bpe-model.js';
-import { ByteStreamDecoder, tokenBytes } from './decoders.js';
+import { ByteStreamDecoder, decodeAll, type TokenSource, tokenBytes } from './decoders.js';
 import { type TokenizerDefinition, VIRTUAL_SYMBOL_BASE } from './definition.js';
-import { normalize } from './normalizers.js';
-import { preTokenize } from './pre-tokenizers.js';
+import { createByteEncoder } from './fast/byte-encoder.js';
+import { IdBuffer } from './id-buffer.js';
+import { StringEncoder } from './string-encoder.js';
+import type { TextEngine } from './text-engine.js';
 import type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer } from './tokenizer.js';
 
-const LONE_SURROGATE = /\p{Surrogate}/gu;
+/** Choices that change speed and memory, never ids. */
+export interface TokenizerTuning {
+  /**
+   * Default `auto`: bytes and tables where the definition allows it. `strings` runs every definition
+   * step by step; it is slow, and the measure that the other one is tested against.
+   */
+  readonly engine?: 'auto' | 'strings';
+  /**
+   * How many pieces are remembered, in slots of each of two generations: a power of two from 64.
+   * Default 2^20, which takes up to 100 MB once as many different pieces have been met.
+   */
+  readonly cacheSlots?: number;
+}
 
-/** Makes a tokenizer of a loaded definition. Cost: builds the merge table, about 0.1 s for 300 k merges. */
-export function createTokenizer(definition: TokenizerDefinition): Tokenizer {
-  return new BpeTokenizer(definition);
+/** Makes a tokenizer of a loaded definition. Cost: builds its tables, about 0.1 s for 300 k merges. */
+export function createTokenizer(
+  definition: TokenizerDefinition,
+  tuning: TokenizerTuning = {},
+): Tokenizer {
+  const fast =
+    tuning.engine === 'strings' ? null : createByteEncoder(definition, tuning.cacheSlots);
+  return new BpeTokenizer(definition, fast ?? new StringEncoder(definition));
 }
 
 class BpeTokenizer implements Tokenizer {
@@ -26,17 +43,16 @@ class BpeTokenizer implements Tokenizer {
   readonly addBos: boolean;
   readonly addEos: boolean;
   readonly #definition: TokenizerDefinition;
-  readonly #model: BpeModel;
+  readonly #engine: TextEngine;
   readonly #tokens: readonly (string | undefined)[];
   readonly #ids: ReadonlyMap<string, number>;
   readonly #special: ReadonlySet<number>;
-  readonly #rawFinder: AddedTokenFinder | null;
-  readonly #normalizedFinder: AddedTokenFinder | null;
   readonly #bytes: (Uint8Array | undefined)[] = [];
   readonly #out = new IdBuffer();
 
-  constructor(definition: TokenizerDefinition) {
+  constructor(definition: TokenizerDefinition, engine: TextEngine) {
     this.#definition = definition;
+    this.#engine = engine;
     this.origin = definition.origin;
     this.kind = definition.kind;
     this.bosTokenId = definition.bosTokenId;
@@ -45,68 +61,32 @@ class BpeTokenizer implements Tokenizer {
     this.padTokenId = definition.padTokenId;
     this.addBos = has(definition.prefixIds, definition.bosTokenId);
     this.addEos = has(definition.suffixIds, definition.eosTokenId);
-    const last = definition.preTokenizer.at(-1);
-    this.#model = new BpeModel(definition.model, last?.type === 'byte-level');
     const vocabulary = collectTokens(definition);
     this.#tokens = vocabulary.tokens;
     this.#ids = vocabulary.ids;
     this.vocabSize = vocabulary.tokens.length;
     const added = definition.addedTokens;
     this.#special = new Set(added.filter((token) => token.special).map((token) => token.id));
-    this.#rawFinder = createFinder(
-      added.flatMap((token) =>
-        token.normalizedContent === null ? [{ spelling: token.content, token }] : [],
-      ),
-    );
-    this.#normalizedFinder = createFinder(
-      added.flatMap((token) =>
-        token.normalizedContent === null ? [] : [{ spelling: token.normalizedContent, token }],
-      ),
-    );
   }
 
   encode(text: string, options: EncodeOptions = {}): Int32Array {
-    const { addSpecialTokens = true, parseSpecial = true } = options;
-    const out = this.#out;
-    out.clear();
-    if (addSpecialTokens) {
-      this.#definition.prefixIds.forEach((id) => {
-        out.push(id);
-      });
-    }
-    const wellFormed = text.replace(LONE_SURROGATE, '\ufffd');
-    for (const part of splitBy(this.#rawFinder, wellFormed, parseSpecial)) {
-      if (part.kind === 'token') {
-        out.push(part.id);
-      } else {
-        this.#encodeStretch(part.text, part.start === 0, parseSpecial);
-      }
-    }
-    if (addSpecialTokens) {
-      this.#definition.suffixIds.forEach((id) => {
-        out.push(id);
-      });
-    }
-    return out.toArray();
+    return this.#collect(options, (parseSpecial) => {
+      this.#engine.encodeText(text, parseSpecial, this.#out);
+    });
+  }
+
+  encodeBytes(bytes: Uint8Array, options: EncodeOptions = {}): Int32Array {
+    return this.#collect(options, (parseSpecial) => {
+      this.#engine.encodeBytes(bytes, parseSpecial, this.#out);
+    });
   }
 
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
-    const stream = this.streamDecoder(options);
-    const pieces: string[] = [];
-    for (let i = 0; i < ids.length; i++) {
-      pieces.push(stream.push(ids[i] ?? -1));
-    }
-    pieces.push(stream.flush());
-    return pieces.join('');
+    return decodeAll(ids, this.#source(options));
   }
 
   streamDecoder(options: DecodeOptions = {}): StreamDecoder {
-    const skip = options.skipSpecialTokens ?? false;
-    return new ByteStreamDecoder({
-      decoder: this.#definition.decoder,
-      tokenOf: (id) => (skip && this.#special.has(id) ? undefined : this.#tokens[id]),
-      bytesOf: (id) => this.#bytesOf(id),
-    });
+    return new ByteStreamDecoder(this.#source(options));
   }
 
   idToToken(id: number): string | undefined {
@@ -121,18 +101,27 @@ class BpeTokenizer implements Tokenizer {
     return this.#special.has(id);
   }
 
-  #encodeStretch(text: string, isStart: boolean, parseSpecial: boolean): void {
-    const normalized = normalize(text, this.#definition.normalizer);
-    for (const part of splitBy(this.#normalizedFinder, normalized, parseSpecial)) {
-      if (part.kind === 'token') {
-        this.#out.push(part.id);
-        continue;
-      }
-      const starts = isStart && part.start === 0;
-      for (const piece of preTokenize(part.text, this.#definition.preTokenizer, starts)) {
-        this.#model.encode(piece, this.#out);
-      }
+  #collect(options: EncodeOptions, encode: (parseSpecial: boolean) => void): Int32Array {
+    const { addSpecialTokens = true, parseSpecial = true } = options;
+    const out = this.#out;
+    out.clear();
+    if (addSpecialTokens) {
+      pushAll(out, this.#definition.prefixIds);
     }
+    encode(parseSpecial);
+    if (addSpecialTokens) {
+      pushAll(out, this.#definition.suffixIds);
+    }
+    return out.toArray();
+  }
+
+  #source(options: DecodeOptions): TokenSource {
+    const skip = options.skipSpecialTokens ?? false;
+    return {
+      decoder: this.#definition.decoder,
+      tokenOf: (id) => (skip && this.#special.has(id) ? undefined : this.#tokens[id]),
+      bytesOf: (id) => this.#bytesOf(id),
+    };
   }
 
   #bytesOf(id: number): Uint8Array {
@@ -146,15 +135,10 @@ class BpeTokenizer implements Tokenizer {
   }
 }
 
-function splitBy(
-  finder: AddedTokenFinder | null,
-  text: string,
-  parseSpecial: boolean,
-): readonly TextPart[] {
-  if (finder !== null) {
-    return finder.split(text, parseSpecial);
+function pushAll(out: IdBuffer, ids: readonly number[]): void {
+  for (const id of ids) {
+    out.push(id);
   }
-  return text === '' ? [] : [{ kind: 'text', text, start: 0 }];
 }
 
 function has(ids: readonly number[], id: number | null): boolean {

@@ -5,7 +5,8 @@
  */
 
 const BYTE_TO_CHAR: readonly string[] = buildAlphabet();
-const CHAR_TO_BYTE: ReadonlyMap<string, number> = new Map(
+/** The byte each character of the alphabet stands for. */
+export const CHAR_TO_BYTE: ReadonlyMap<string, number> = new Map(
   BYTE_TO_CHAR.map((char, byte) => [char, byte]),
 );
 const utf8 = new TextEncoder();

@@ -135,6 +135,39 @@ export class ByteStreamDecoder implements StreamDecoder {
   }
 }
 
+/** Decodes a whole list of ids: the text of a {@link ByteStreamDecoder}, in one go. */
+export function decodeAll(ids: ArrayLike<number>, source: TokenSource): string {
+  const { decoder } = source;
+  if (decoder.separator !== '') {
+    const stream = new ByteStreamDecoder(source);
+    let text = '';
+    for (let i = 0; i < ids.length; i++) {
+      text += stream.push(ids[i] ?? -1);
+    }
+    return text + stream.flush();
+  }
+  const pieces: Uint8Array[] = [];
+  let total = 0;
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] ?? -1;
+    const token = source.tokenOf(id);
+    if (token !== undefined) {
+      const isFirst = pieces.length === 0 && decoder.dropInFirst !== null;
+      const bytes = isFirst
+        ? tokenBytes(token.replaceAll(decoder.dropInFirst ?? '', ''), decoder)
+        : source.bytesOf(id);
+      pieces.push(bytes);
+      total += bytes.length;
+    }
+  }
+  const joined = Buffer.concat(pieces, total);
+  let from = 0;
+  while (from < decoder.stripLeadingSpaces && joined[from] === SPACE) {
+    from++;
+  }
+  return newTextDecoder().decode(joined.subarray(from));
+}
+
 /** `ignoreBOM` keeps a leading U+FEFF in the text. */
 function newTextDecoder(): TextDecoder {
   return new TextDecoder('utf-8', { ignoreBOM: true });

@@ -25,9 +25,13 @@ const CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
 const TAIL = '\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
 const WORDS = '[^\\r\\n\\p{L}\\p{N}]?\\p{L}+';
 const SIGNS = ' ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*';
-const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
-const LLAMA3 = `${CONTRACTIONS}|${WORDS}|\\p{N}{1,3}|${SIGNS}|${TAIL}`;
-const QWEN2 = `${CONTRACTIONS}|${WORDS}|\\p{N}|${SIGNS}|${TAIL}`;
+/** GPT-2's pattern as llama.cpp has it. */
+export const GGUF_GPT2_SPLIT =
+  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
+/** Llama-3's. */
+export const GGUF_LLAMA3_SPLIT = `${CONTRACTIONS}|${WORDS}|\\p{N}{1,3}|${SIGNS}|${TAIL}`;
+/** Qwen2's. */
+export const GGUF_QWEN2_SPLIT = `${CONTRACTIONS}|${WORDS}|\\p{N}|${SIGNS}|${TAIL}`;
 const QWEN35 = `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|${TAIL}`;
 const DEEPSEEK3 = `[!"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_\`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|${TAIL}`;
 const CASED = '((?=[\\p{L}])([^a-z]))*((?=[\\p{L}])([^A-Z]))+';
@@ -45,26 +49,26 @@ interface Group {
 const GROUPS: readonly Group[] = [
   {
     names: ['default'],
-    patterns: ['[\\p{P}\\$\\+<=>\\^~\\|]+', GPT2, '\\p{N}+', '[0-9][0-9][0-9]'],
+    patterns: ['[\\p{P}\\$\\+<=>\\^~\\|]+', GGUF_GPT2_SPLIT, '\\p{N}+', '[0-9][0-9][0-9]'],
   },
   {
     names: ['gpt-2', 'phi-2', 'gigachat', 'mellum', 'exaone4', 'mpt', 'olmo', 'jais', 'trillion'],
-    patterns: [GPT2],
+    patterns: [GGUF_GPT2_SPLIT],
   },
   {
     names: ['starcoder', 'refact', 'command-r', 'smollm', 'codeshell', 'exaone', 'minerva-7b'],
-    patterns: ['\\p{N}', GPT2],
+    patterns: ['\\p{N}', GGUF_GPT2_SPLIT],
   },
   {
     names: ['llama3', 'llama-v3', 'llama-bpe', 'falcon3', 'falcon-h1', 'pixtral', 'lfm2'],
-    patterns: [LLAMA3],
+    patterns: [GGUF_LLAMA3_SPLIT],
     ignoreMerges: true,
     addBos: true,
   },
-  { names: ['dbrx', 'smaug-bpe', 'glm4', 'chatglm-bpe'], patterns: [LLAMA3] },
+  { names: ['dbrx', 'smaug-bpe', 'glm4', 'chatglm-bpe'], patterns: [GGUF_LLAMA3_SPLIT] },
   {
     names: ['qwen2', 'deepseek-r1-qwen', 'stablelm2', 'megrez', 'hunyuan', 'grok-2', 'solar-open'],
-    patterns: [QWEN2],
+    patterns: [GGUF_QWEN2_SPLIT],
   },
   { names: ['qwen35'], patterns: [QWEN35] },
   {
@@ -77,7 +81,7 @@ const GROUPS: readonly Group[] = [
   },
   {
     names: ['falcon'],
-    patterns: ['[\\p{P}\\$\\+<=>\\^~\\|`]+', GPT2, '[0-9][0-9][0-9]'],
+    patterns: ['[\\p{P}\\$\\+<=>\\^~\\|`]+', GGUF_GPT2_SPLIT, '[0-9][0-9][0-9]'],
   },
   { names: ['tekken'], patterns: [TEKKEN], ignoreMerges: true, addBos: true },
   { names: ['gpt-4o', 'llama4'], patterns: [GPT4O] },

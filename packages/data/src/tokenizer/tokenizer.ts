@@ -45,9 +45,14 @@ export interface Tokenizer {
    *
    * Throws: `TOKENIZER_TEXT_TOO_LONG` for a stretch of 64 MiB without a split point, nothing else.
    * Cost: linear but for merges in long words (n log n); about 40 bytes of memory per byte of the
-   * longest word, which for SentencePiece-type models is the document.
+   * longest word.
    */
   encode(text: string, options?: EncodeOptions): Int32Array;
+  /**
+   * Encodes one text given in UTF-8, with the ids of {@link encode} for the decoded text; every maximal
+   * subpart that is no UTF-8 counts as U+FFFD. For callers that hold bytes anyway: it saves a string.
+   */
+  encodeBytes(bytes: Uint8Array, options?: EncodeOptions): Int32Array;
   /**
    * Decodes ids to text. Ids without a token are left out; bytes that are not UTF-8 become U+FFFD,
    * one per maximal subpart.

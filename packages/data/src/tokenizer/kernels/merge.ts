@@ -3,17 +3,17 @@
  * first, becomes one symbol.
  *
  * Short words scan all pairs each round; long ones use a linked list and a binary heap, because a
- * SentencePiece-type model sees a whole document as one word and scanning would be quadratic.
+ * SentencePiece-type model may see a whole document as one word and scanning would be quadratic.
  *
  * Bounds: positions run below `count`, which is at most the length of every scratch array
  * (`reserveScratch`); the heap holds at most three entries per symbol: one per pair at the start and
  * two per merge.
  */
 
-import { findPair, type PairTable } from './pair-table.js';
+import { findPair, type PairTable, RANK_WORD, RESULT_WORD } from './pair-table.js';
 
-/** Below this many symbols the quadratic scan is faster than the heap. Measured at 20 to 40. */
-const SCAN_LIMIT = 32;
+/** Up to this many symbols the quadratic scan is at least as fast as the heap. */
+const SCAN_LIMIT = 100;
 /** Positions take the low 26 bits of a heap key, ranks the bits above: 2^26 * 2^27 = 2^53. */
 const POSITION_SPAN = 2 ** 26;
 const NO_RANK = 0x7fffffff;
@@ -49,7 +49,7 @@ export function reserveScratch(scratch: MergeScratch, count: number): void {
 /**
  * Merges `scratch.symbols[0..count)` in place and returns how many symbols are left.
  *
- * Cost: O(n log n) for n symbols. Checked against: the naive loop in bpe-model.test.ts.
+ * Cost: O(n log n) for n symbols. Checked against: the naive loop in merge.test.ts.
  */
 export function mergeSymbols(scratch: MergeScratch, count: number, table: PairTable): number {
   if (count < 2) {
@@ -62,35 +62,55 @@ export function mergeSymbols(scratch: MergeScratch, count: number, table: PairTa
 
 function mergeByScan(scratch: MergeScratch, count: number, table: PairTable): number {
   const symbols = scratch.symbols;
-  // `next` holds the table slot of the pair that starts at each position.
-  const slots = scratch.next;
-  let length = count;
-  for (let i = 0; i + 1 < length; i++) {
-    slots[i] = findPair(table, symbols[i]!, symbols[i + 1]!);
+  // Of the pair that starts at each position: its rank, and what it becomes.
+  const ranks = scratch.next;
+  const results = scratch.previous;
+  let last = count - 1;
+  for (let i = 0; i < last; i++) {
+    ratePair(table, symbols, i, ranks, results);
   }
   for (;;) {
     let best = -1;
     let bestRank = NO_RANK;
-    for (let i = 0; i + 1 < length; i++) {
-      const slot = slots[i]!;
-      if (slot >= 0 && table.rank[slot]! < bestRank) {
-        bestRank = table.rank[slot]!;
+    for (let i = 0; i < last; i++) {
+      const rank = ranks[i]!;
+      if (rank < bestRank) {
+        bestRank = rank;
         best = i;
       }
     }
     if (best < 0) {
-      return length;
+      return last + 1;
     }
-    symbols[best] = table.result[slots[best]!]!;
-    length--;
-    symbols.copyWithin(best + 1, best + 2, length + 1);
-    slots.copyWithin(best + 1, best + 2, length);
+    symbols[best] = results[best]!;
+    last--;
+    for (let i = best + 1; i <= last; i++) {
+      symbols[i] = symbols[i + 1]!;
+      ranks[i] = ranks[i + 1]!;
+      results[i] = results[i + 1]!;
+    }
     if (best > 0) {
-      slots[best - 1] = findPair(table, symbols[best - 1]!, symbols[best]!);
+      ratePair(table, symbols, best - 1, ranks, results);
     }
-    if (best + 1 < length) {
-      slots[best] = findPair(table, symbols[best]!, symbols[best + 1]!);
+    if (best < last) {
+      ratePair(table, symbols, best, ranks, results);
     }
+  }
+}
+
+function ratePair(
+  table: PairTable,
+  symbols: Int32Array,
+  at: number,
+  ranks: Int32Array,
+  results: Int32Array,
+): void {
+  const slot = findPair(table, symbols[at]!, symbols[at + 1]!);
+  if (slot < 0) {
+    ranks[at] = NO_RANK;
+  } else {
+    ranks[at] = table.slots[slot + RANK_WORD]!;
+    results[at] = table.slots[slot + RESULT_WORD]!;
   }
 }
 
@@ -107,11 +127,11 @@ function mergeByHeap(scratch: MergeScratch, count: number, table: PairTable): nu
       continue;
     }
     const slot = findPair(table, symbols[at]!, symbols[right]!);
-    if (slot < 0 || table.rank[slot]! !== rank) {
+    if (slot < 0 || table.slots[slot + RANK_WORD]! !== rank) {
       // The neighbourhood changed after this entry was pushed; the new pair has its own entry.
       continue;
     }
-    symbols[at] = table.result[slot]!;
+    symbols[at] = table.slots[slot + RESULT_WORD]!;
     symbols[right] = -1;
     const after = next[right]!;
     next[at] = after;
@@ -157,7 +177,7 @@ function pushPair(
   if (slot < 0) {
     return size;
   }
-  const key = table.rank[slot]! * POSITION_SPAN + at;
+  const key = table.slots[slot + RANK_WORD]! * POSITION_SPAN + at;
   let i = size;
   while (i > 0) {
     const parent = (i - 1) >> 1;
