@@ -117,6 +117,7 @@ export type {
   TruncatedRow,
 } from './report/data-report.js';
 export { type FinishOptions, finishReport } from './report/finish-report.js';
+export { type FormatReportOptions, formatDataReport } from './report/format-report.js';
 export {
   createReportAccumulator,
   type ReportAccumulator,
