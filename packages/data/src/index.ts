@@ -50,6 +50,7 @@ export {
   type ConversationMessage,
   isRejection,
   REJECT_BUCKETS,
+  type RecordMedia,
   type RejectBucket,
   type RejectedRecord,
   Rejection,
@@ -65,19 +66,40 @@ export {
   describeDataFile,
   type RoleTags,
 } from './handlers/dataset-spec.js';
+export type { HandlerTools } from './handlers/handler-context.js';
+export type { HandlerSettings, MapKeys } from './handlers/handler-settings.js';
+export {
+  describeHandlers,
+  HANDLER_NAMES,
+  type HandlerDescription,
+  handlerNameFor,
+} from './handlers/handler-table.js';
+export { openRowHandler } from './handlers/open-row-handler.js';
 export {
   type ReadDatasetOptions,
   readConversations,
   readDocuments,
 } from './handlers/read-dataset.js';
+export type { RecordColumns } from './handlers/record-columns.js';
+export type { HandledRow, HandlerKind, RowHandler } from './handlers/row-handler.js';
+export { parseWeightedNames, type WeightedNames } from './mixing/dataset-weights.js';
+export { createLegacyRandom, type LegacyRandom } from './mixing/legacy-random.js';
 export {
   MIX_STRATEGIES,
   type MixOptions,
   type MixPlan,
+  type MixRow,
   type MixRun,
   type MixStrategy,
   planMixing,
 } from './mixing/plan-mixing.js';
+export { planSplit, type SplitOptions, type SplitPlan } from './mixing/plan-split.js';
+export { type RowSelection, type SelectOptions, selectRows } from './mixing/select-rows.js';
+export {
+  parseSplit,
+  type RowRange,
+  type SplitSlices,
+} from './mixing/split-slices.js';
 export {
   buildPackedRows,
   buildUnpackedRows,

@@ -41,13 +41,20 @@ export interface MixRun {
   readonly end: number;
 }
 
-/** An order of rows. */
-export interface MixPlan {
+/** One row of one data set, 0-based. */
+export interface MixRow {
+  /** Index into `counts`. */
+  readonly dataset: number;
+  readonly row: number;
+}
+
+/** An order of rows; walks of it give row after row, or runs of rows, any number of times. */
+export interface MixPlan extends Iterable<MixRow> {
   /** Rows in all, repeated ones included. */
   readonly rows: number;
   /** Rows taken of each data set, repeated ones included. */
   readonly taken: readonly number[];
-  /** The rows in order; may be walked any number of times. */
+  /** The same rows, neighbouring ones together. */
   runs(): Iterable<MixRun>;
 }
 
@@ -76,18 +83,27 @@ export function planMixing(options: MixOptions): MixPlan {
       const hint = 'Set mix_strategy to interleave_under or interleave_over, or leave them out.';
       throw badMix('probabilities are for interleaving; mix_strategy is concat', hint);
     }
-    return { rows: sum(counts), taken: counts, runs: () => concatenated(counts) };
+    return planOf(counts, () => concatenated(counts));
   }
   checkNotEmpty(counts, probabilities);
   if (probabilities !== null) return weightedPlan({ ...options, probabilities });
   const isUnder = strategy === 'interleave_under';
   const rounds = counts.length === 0 ? 0 : isUnder ? Math.min(...counts) : Math.max(...counts);
   checkRows(rounds * counts.length);
-  return {
-    rows: rounds * counts.length,
-    taken: counts.map(() => rounds),
-    runs: () => inTurn(counts, rounds),
-  };
+  return planOf(
+    counts.map(() => rounds),
+    () => inTurn(counts, rounds),
+  );
+}
+
+function planOf(taken: readonly number[], runs: () => Iterable<MixRun>): MixPlan {
+  return { rows: sum(taken), taken, runs, [Symbol.iterator]: () => rowsOfRuns(runs()) };
+}
+
+function* rowsOfRuns(runs: Iterable<MixRun>): Generator<MixRow, void, undefined> {
+  for (const { dataset, begin, end } of runs) {
+    for (let row = begin; row < end; row++) yield { dataset, row };
+  }
 }
 
 function* concatenated(counts: readonly number[]): Generator<MixRun, void, undefined> {
@@ -134,7 +150,7 @@ function weightedPlan(mix: WeightedMix): MixPlan {
     rows += countDraws(draws, cdf, counts, taken, progress);
     checkRows(rows);
   }
-  return { rows, taken: [...taken], runs: () => drawnRuns(mix, cdf, rows) };
+  return planOf([...taken], () => drawnRuns(mix, cdf, rows));
 }
 
 /** Walks the draws again; neighbouring draws of one data set become one run. */
