@@ -52,4 +52,6 @@ export const DATA_ERRORS = {
   DATA_TOKEN_FILES_NOT_FOUND: 'DATA_TOKEN_FILES_NOT_FOUND',
   /** A path could mean several prepared data sets. */
   DATA_TOKEN_FILES_AMBIGUOUS: 'DATA_TOKEN_FILES_AMBIGUOUS',
+  /** A data handler's name is neither in the table of handlers nor an alias there. */
+  DATA_UNKNOWN_HANDLER: 'DATA_UNKNOWN_HANDLER',
 } as const;

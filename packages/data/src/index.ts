@@ -100,12 +100,21 @@ export {
   type RowRange,
   type SplitSlices,
 } from './mixing/split-slices.js';
+export { type DocumentBlockOptions, DocumentBlocks } from './packing/document-blocks.js';
+export { buildPackedRows, buildUnpackedRows, type Packable } from './packing/pack-rows.js';
 export {
-  buildPackedRows,
-  buildUnpackedRows,
-  type Packable,
-  planPacks,
-} from './packing/pack-rows.js';
+  type PackedFields,
+  type PackLayout,
+  type PackStyle,
+  packInWindows,
+  packLayoutOf,
+  packWindow,
+  type SampleColumns,
+  type WindowAccount,
+  type WindowOptions,
+} from './packing/pack-window.js';
+export { type PackStrategy, planPacks } from './packing/plan-packs.js';
+export { positionIds, segmentsOfMask } from './packing/segments.js';
 export {
   formatPreview,
   type PreviewFormat,

@@ -3,15 +3,16 @@ import {
   type ConversationMessage,
   checkTurns,
   isRejection,
+  type RecordMedia,
   type Rejection,
 } from './conversation.js';
-import type { ColumnNames } from './dataset-spec.js';
+import type { RecordColumns } from './record-columns.js';
+import { parseExtras, type RecordExtras } from './record-extras.js';
 import {
   firstRejection,
   type JsonRecord,
   optionalText,
   requiredText,
-  toolList,
   wrongType,
 } from './record-fields.js';
 
@@ -19,6 +20,8 @@ import {
 export interface ParsedDialogue {
   readonly messages: readonly ConversationMessage[];
   readonly tools?: readonly unknown[];
+  readonly toolsText?: string;
+  readonly media?: RecordMedia;
 }
 
 /**
@@ -27,27 +30,36 @@ export interface ParsedDialogue {
  * The user turn is the non-empty ones of instruction and input joined by a line feed; history pairs come
  * first, and their answers are learned too. Source: LLaMA-Factory v0.9.3, data format "alpaca".
  */
-export function parseAlpaca(record: JsonRecord, columns: ColumnNames): ParsedDialogue | Rejection {
+export function parseAlpaca(
+  record: JsonRecord,
+  columns: RecordColumns,
+): ParsedDialogue | Rejection {
+  const question = parseAlpacaQuestion(record, columns);
+  if (isRejection(question)) return question;
+  const response = requiredText(record, columns.response);
+  if (isRejection(response)) return response;
+  const messages = [...question.messages, { role: 'assistant', content: response } as const];
+  return checkTurns(messages) ?? { ...question, messages };
+}
+
+/** The part of an Alpaca record in front of its answer: system text, history and question. */
+export function parseAlpacaQuestion(
+  record: JsonRecord,
+  columns: RecordColumns,
+): ParsedDialogue | Rejection {
   const prompt = requiredText(record, columns.prompt);
   const query = optionalText(record, columns.query);
-  const response = requiredText(record, columns.response);
   const system = optionalText(record, columns.system);
   const history = parseHistory(record, columns.history);
-  const tools = toolList(record, columns.tools);
-  const fault = firstRejection(prompt, query, response, system, history, tools);
+  const extras = parseExtras(record, columns);
+  const fault = firstRejection(prompt, query, system, history, extras);
   if (fault !== undefined) return fault;
   const messages: ConversationMessage[] = [
     ...(system === '' ? [] : [{ role: 'system', content: system as string } as const]),
     ...(history as readonly ConversationMessage[]),
-    {
-      role: 'user',
-      content: [prompt, query].filter((part) => part !== '').join('\n'),
-    },
-    { role: 'assistant', content: response as string },
+    { role: 'user', content: [prompt, query].filter((part) => part !== '').join('\n') },
   ];
-  const order = checkTurns(messages);
-  if (order !== undefined) return order;
-  return tools === undefined ? { messages } : { messages, tools: tools as readonly unknown[] };
+  return { messages, ...(extras as RecordExtras) };
 }
 
 function parseHistory(

@@ -21,6 +21,17 @@ export interface ConversationMessage extends ChatMessage {
   readonly tool_calls?: readonly ToolCall[];
   readonly tool_call_id?: string;
   readonly name?: string;
+  /** The calls as the JSON text that a ShareGPT record has: named templates write it key for key. */
+  readonly call_text?: string;
+  /** Thoughts that an OpenAI record keeps apart from the answer. */
+  readonly reasoning_content?: string;
+}
+
+/** What a record shows besides text: paths, or objects as data sets store them, in order of their placeholders. */
+export interface RecordMedia {
+  readonly images: readonly unknown[];
+  readonly videos: readonly unknown[];
+  readonly audios: readonly unknown[];
 }
 
 /** Where a record stands. */
@@ -36,6 +47,9 @@ export interface Conversation extends RowOrigin {
   readonly kind: 'conversation';
   readonly messages: readonly ConversationMessage[];
   readonly tools?: readonly unknown[];
+  /** The tools as the JSON text that the record has. */
+  readonly toolsText?: string;
+  readonly media?: RecordMedia;
 }
 
 /** A raw text for pre-training. */
@@ -62,6 +76,9 @@ export const REJECT_BUCKETS = [
   'nothing_learned',
   'over_length',
   'duplicate',
+  'media_count_mismatch',
+  'media_not_found',
+  'media_unreadable',
 ] as const;
 
 /** One of {@link REJECT_BUCKETS}. */
@@ -103,18 +120,26 @@ export function rejectedAt(origin: RowOrigin, { bucket, reason }: Rejection): Re
 
 /**
  * Checks the order of turns: an optional system turn, a user turn, then answers in alternation with user
- * turns or tool results, ending with an answer.
+ * turns or tool results. A dialogue ends with an answer; one whose answers stand elsewhere ends with a question.
  */
-export function checkTurns(messages: readonly ConversationMessage[]): Rejection | undefined {
+export function checkTurns(
+  messages: readonly ConversationMessage[],
+  end: 'answer' | 'question' = 'answer',
+): Rejection | undefined {
   const first = messages[0]?.role === 'system' ? 1 : 0;
   if (messages.length === first) return reject('no_messages', 'there are no turns');
   for (let i = first; i < messages.length; i++) {
     const fault = checkTurn(messages, i, first);
     if (fault !== undefined) return fault;
   }
-  const last = messages.at(-1);
-  if (last?.role === 'assistant') return undefined;
-  return reject('no_answer', `the dialogue ends with a ${last?.role} turn, not an answer`);
+  const last = messages.at(-1)?.role;
+  if ((last === 'assistant') === (end === 'answer')) return undefined;
+  return end === 'answer'
+    ? reject('no_answer', `the dialogue ends with a ${last} turn, not an answer`)
+    : reject(
+        'wrong_role_order',
+        'the dialogue ends with an answer; expected a question before the answers to choose from',
+      );
 }
 
 function checkTurn(

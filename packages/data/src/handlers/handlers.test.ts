@@ -6,8 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { parseAlpaca } from './alpaca.js';
 import { isRejection, Rejection } from './conversation.js';
 import { resolveDatasets } from './dataset-registry.js';
-import { DEFAULT_COLUMNS, DEFAULT_TAGS, describeDataFile, OPENAI_TAGS } from './dataset-spec.js';
+import { DEFAULT_TAGS, describeDataFile, OPENAI_TAGS } from './dataset-spec.js';
 import { readConversations, readDocuments } from './read-dataset.js';
+import { DEFAULT_RECORD_COLUMNS } from './record-columns.js';
 import { parseShareGpt } from './sharegpt.js';
 
 const assets = fileURLToPath(new URL('../../../../assets/', import.meta.url));
@@ -25,13 +26,13 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   return out;
 }
 
-const alpaca = (record: { [key: string]: unknown }) => parseAlpaca(record, DEFAULT_COLUMNS);
+const alpaca = (record: { [key: string]: unknown }) => parseAlpaca(record, DEFAULT_RECORD_COLUMNS);
 const sharegpt = (turns: unknown, extra: object = {}) =>
-  parseShareGpt({ conversations: turns, ...extra }, DEFAULT_COLUMNS, DEFAULT_TAGS);
+  parseShareGpt({ conversations: turns, ...extra }, DEFAULT_RECORD_COLUMNS, DEFAULT_TAGS);
 const openai = (turns: unknown, extra: object = {}) =>
   parseShareGpt(
     { messages: turns, ...extra },
-    { ...DEFAULT_COLUMNS, messages: 'messages' },
+    { ...DEFAULT_RECORD_COLUMNS, messages: 'messages' },
     OPENAI_TAGS,
   );
 const bucketOf = (value: unknown): string | undefined =>
@@ -120,11 +121,13 @@ describe('dialogue records', () => {
           role: 'assistant',
           content: '',
           tool_calls: [{ type: 'function', function: { name: 'w', arguments: { city: 'Rome' } } }],
+          call_text: '{"name":"w","arguments":{"city":"Rome"}}',
         },
         { role: 'tool', content: '{"t":20}' },
         { role: 'assistant', content: 'Warm.' },
       ],
       tools: [{ name: 'w' }],
+      toolsText: '[{"name":"w"}]',
     });
   });
 

@@ -2,7 +2,6 @@
 import { TuneyardError } from '@tuneyard/core';
 import { DATA_ERRORS } from '../errors.js';
 import { type ReadItem, readRecords } from '../readers/read-records.js';
-import { parseAlpaca } from './alpaca.js';
 import {
   type Conversation,
   isRejection,
@@ -13,9 +12,10 @@ import {
   rejectedAt,
   type TextDocument,
 } from './conversation.js';
-import { columnsOf, type DatasetFormat, type DatasetSpec, tagsOf } from './dataset-spec.js';
+import type { DatasetSpec } from './dataset-spec.js';
+import { type DialogueParser, detectForm, dialogueParser } from './dialogue-record.js';
+import type { DialogueForm } from './record-columns.js';
 import { isJsonRecord, type JsonRecord, requiredText } from './record-fields.js';
-import { parseShareGpt } from './sharegpt.js';
 
 /** Options of {@link readConversations} and {@link readDocuments}. */
 export interface ReadDatasetOptions {
@@ -32,7 +32,8 @@ export async function* readConversations(
   spec: DatasetSpec,
   options: ReadDatasetOptions = {},
 ): AsyncGenerator<Conversation | RejectedRecord, void, undefined> {
-  let format = spec.format;
+  const { format } = spec;
+  let parse: DialogueParser | undefined;
   for await (const item of limited(spec, options)) {
     const origin: RowOrigin = { source: spec.name, row: item.row };
     const record = recordOf(item);
@@ -40,8 +41,11 @@ export async function* readConversations(
       yield rejectedAt(origin, record);
       continue;
     }
-    if (format === 'auto') format = detectFormat(record, spec);
-    const dialogue = parseDialogue(record, spec, format);
+    if (parse === undefined) {
+      const form = format === 'auto' ? detectFormat(record, spec) : format;
+      parse = dialogueParser(form === 'text' ? 'alpaca' : form, spec);
+    }
+    const dialogue = parse(record);
     if (isRejection(dialogue)) yield rejectedAt(origin, dialogue);
     else yield { kind: 'conversation', ...origin, ...dialogue };
   }
@@ -70,12 +74,9 @@ export async function* readDocuments(
  *
  * Throws: `DATA_UNKNOWN_FORMAT` with the fields found and the forms known.
  */
-export function detectFormat(record: JsonRecord, spec: DatasetSpec): DatasetFormat {
-  const has = (name: string): boolean => Object.hasOwn(record, name);
-  if (has(spec.columns.messages ?? 'conversations')) return 'sharegpt';
-  if (has('messages')) return 'openai';
-  const { prompt, response } = columnsOf(spec, 'alpaca');
-  if (has(prompt) || has(response)) return 'alpaca';
+export function detectFormat(record: JsonRecord, spec: DatasetSpec): DialogueForm {
+  const form = detectForm(record, spec.columns);
+  if (form !== undefined) return form;
   const found = Object.keys(record).slice(0, 12).join(', ') || 'none';
   throw new TuneyardError(
     DATA_ERRORS.DATA_UNKNOWN_FORMAT,
@@ -84,7 +85,7 @@ export function detectFormat(record: JsonRecord, spec: DatasetSpec): DatasetForm
       'messages[role, content] (openai)',
     {
       details: { file: spec.path, fields: Object.keys(record).slice(0, 12) },
-      hint: has('text')
+      hint: Object.hasOwn(record, 'text')
         ? 'Raw text is for pre-training: set stage: pt.'
         : 'Map its columns in a dataset_info.json entry.',
     },
@@ -115,11 +116,4 @@ function documentText(record: JsonRecord, column: string): string | Rejection {
   const text = requiredText(record, column);
   if (isRejection(text) || text.trim() !== '') return text;
   return reject('empty_text', `'${column}' is empty`);
-}
-
-function parseDialogue(record: JsonRecord, spec: DatasetSpec, format: DatasetFormat) {
-  const columns = columnsOf(spec, format);
-  return format === 'alpaca'
-    ? parseAlpaca(record, columns)
-    : parseShareGpt(record, columns, tagsOf(spec, format));
 }

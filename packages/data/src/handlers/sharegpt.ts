@@ -8,14 +8,15 @@ import {
   reject,
   type ToolCall,
 } from './conversation.js';
-import type { ColumnNames, RoleTags } from './dataset-spec.js';
+import type { RoleTags } from './dataset-spec.js';
+import type { RecordColumns } from './record-columns.js';
+import { parseExtras, type RecordExtras } from './record-extras.js';
 import {
   firstRejection,
   isJsonRecord,
   type JsonRecord,
   optionalText,
   parseJson,
-  toolList,
   wrongType,
 } from './record-fields.js';
 
@@ -28,7 +29,18 @@ import {
  */
 export function parseShareGpt(
   record: JsonRecord,
-  columns: ColumnNames,
+  columns: RecordColumns,
+  tags: RoleTags,
+): ParsedDialogue | Rejection {
+  const dialogue = parseTurns(record, columns, tags);
+  if (isRejection(dialogue)) return dialogue;
+  return checkTurns(dialogue.messages) ?? dialogue;
+}
+
+/** The turns of a dialogue record, whatever their order. */
+export function parseTurns(
+  record: JsonRecord,
+  columns: RecordColumns,
   tags: RoleTags,
 ): ParsedDialogue | Rejection {
   const turns = record[columns.messages];
@@ -38,8 +50,8 @@ export function parseShareGpt(
   }
   if (!Array.isArray(turns)) return wrongType(columns.messages, turns, 'a list of turns');
   const system = optionalText(record, columns.system);
-  const tools = toolList(record, columns.tools);
-  const fault = firstRejection(system, tools);
+  const extras = parseExtras(record, columns);
+  const fault = firstRejection(system, extras);
   if (fault !== undefined) return fault;
   const parsed: ConversationMessage[] = [];
   for (const [index, turn] of turns.entries()) {
@@ -51,12 +63,15 @@ export function parseShareGpt(
   const messages: ConversationMessage[] = needsSystem
     ? [{ role: 'system', content: system as string }, ...parsed]
     : parsed;
-  const order = checkTurns(messages);
-  if (order !== undefined) return order;
-  return tools === undefined ? { messages } : { messages, tools: tools as readonly unknown[] };
+  return { messages, ...(extras as RecordExtras) };
 }
 
-function parseTurn(turn: unknown, where: string, tags: RoleTags): ConversationMessage | Rejection {
+/** One turn of a dialogue record; `where` is its JSON path. */
+export function parseTurn(
+  turn: unknown,
+  where: string,
+  tags: RoleTags,
+): ConversationMessage | Rejection {
   if (!isJsonRecord(turn)) return wrongType(where, turn, 'an object with role and content');
   const role = turn[tags.role_tag];
   if (typeof role !== 'string') {
@@ -128,12 +143,17 @@ function functionCall(content: string, where: string): ConversationMessage | Rej
     if (isRejection(one)) return one;
     calls.push(one);
   }
-  return { role: 'assistant', content: '', tool_calls: calls };
+  return { role: 'assistant', content: '', tool_calls: calls, call_text: content };
 }
 
 function answer(turn: JsonRecord, content: string, where: string): ConversationMessage | Rejection {
+  const thought = turn['reasoning_content'];
+  const message: ConversationMessage =
+    typeof thought === 'string' && thought !== ''
+      ? { role: 'assistant', content, reasoning_content: thought }
+      : { role: 'assistant', content };
   const raw = turn['tool_calls'];
-  if (raw === undefined || raw === null) return { role: 'assistant', content };
+  if (raw === undefined || raw === null) return message;
   if (!Array.isArray(raw)) return wrongType(`${where}.tool_calls`, raw, 'a list of calls');
   const calls: ToolCall[] = [];
   for (const [index, call] of raw.entries()) {
@@ -144,7 +164,7 @@ function answer(turn: JsonRecord, content: string, where: string): ConversationM
     const id = (call as JsonRecord)['id'];
     calls.push(typeof id === 'string' ? { ...one, id } : one);
   }
-  return { role: 'assistant', content, tool_calls: calls };
+  return calls.length === 0 ? message : { ...message, tool_calls: calls };
 }
 
 function toolCall(value: unknown, where: string): ToolCall | Rejection {
