@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { buildPackedRows, buildUnpackedRows, type Packable, planPacks } from './pack-rows.js';
+import { buildPackedRows, buildUnpackedRows, type Packable } from './pack-rows.js';
+import { planPacks } from './plan-packs.js';
 
 /** The plainest form of the rule: sort, then take the largest that fits, one by one. */
 function naivePacks(lengths: readonly number[], capacity: number): number[][] {
