@@ -6,6 +6,7 @@ import type { DataFile } from './data-file.js';
 import { readTextChunks } from './file-bytes.js';
 import { countLineRows, createLineRowCount, finishLineRows } from './kernels/count-line-rows.js';
 import { DEFAULT_UNIT_BYTES } from './limits.js';
+import { openParquet } from './parquet/parquet-file.js';
 
 /** Options of {@link countRows}. */
 export interface CountRowsOptions {
@@ -52,6 +53,7 @@ async function countFileRows(file: DataFile, signal: AbortSignal | undefined): P
       return countCsvRows(chunks(), { path: file.path, delimiter, unitBytes: DEFAULT_UNIT_BYTES });
     }
     case 'parquet':
+      return openParquet(file.path).rows;
     case 'arrow':
       return 0;
   }

@@ -32,3 +32,21 @@ export const MAX_EXPANSION = 1000;
 
 /** Bytes that any compressed file may become. */
 export const EXPANSION_FLOOR_BYTES = 256 * 1024 * 1024;
+
+/** Bytes of the footer of a columnar file. That of a file of 10,000 row groups of 20 columns has about 20 MiB. */
+export const MAX_FOOTER_BYTES = 256 * 1024 * 1024;
+
+/** Bytes of one unpacked Parquet page: of about 1 MiB as a rule, 1,024 long documents with pyarrow's defaults. */
+export const MAX_PAGE_BYTES = 1024 * 1024 * 1024;
+
+/** Bytes that a Parquet page of any size may become; beyond it {@link MAX_EXPANSION} holds. */
+export const PAGE_EXPANSION_FLOOR_BYTES = 16 * 1024 * 1024;
+
+/** Values of one Parquet page. Writers stop at 20,000 rows or 1 MiB; a run-length coded page can hold a row group. */
+export const MAX_PAGE_VALUES = 1 << 24;
+
+/** Bytes of a Parquet page header; its statistics can hold a longest and a shortest value. */
+export const MAX_PAGE_HEADER_BYTES = 16 * 1024 * 1024;
+
+/** Rows handed out at a time from a columnar file. */
+export const ROW_BATCH = 1024;

@@ -6,6 +6,7 @@ import { cutLines } from './cut-lines.js';
 import type { DataFile } from './data-file.js';
 import { readTextChunks } from './file-bytes.js';
 import { DEFAULT_UNIT_BYTES, MAX_RECORD_BYTES, MIN_UNIT_BYTES } from './limits.js';
+import { parquetUnits } from './parquet/plan-parquet.js';
 import type { LineUnit, ReadUnit } from './read-unit.js';
 
 /** Options of {@link planReadUnits}. */
@@ -65,6 +66,8 @@ async function* planFile(
       return;
     }
     case 'parquet':
+      yield* parquetUnits(path, unitBytes, options.columns);
+      return;
     case 'arrow':
       return;
   }

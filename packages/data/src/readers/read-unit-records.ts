@@ -2,6 +2,7 @@
 import { defined, throwIfAborted } from '@tuneyard/core';
 import { LINE_WINDOW_BYTES } from './limits.js';
 import { lineWindows } from './line-windows.js';
+import { parquetBatches } from './parquet/read-parquet.js';
 import { parseCsv } from './parse-csv.js';
 import { type LinePosition, parseLines } from './parse-lines.js';
 import type { ReadItem } from './read-item.js';
@@ -50,6 +51,7 @@ export async function* readUnitBatches(
       yield* recordBatches(unit, options, position);
       return;
     case 'rows':
+      yield* parquetBatches(unit, options, position);
       return;
   }
 }

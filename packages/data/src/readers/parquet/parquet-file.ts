@@ -1,0 +1,161 @@
+/**
+ * Opens a Parquet file: checks its magic numbers, footer and the places of its column chunks against its size.
+ *
+ * The footer is parsed by hyparquet; nothing that it declares is believed before it was compared with the file.
+ */
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { TuneyardError } from '@tuneyard/core';
+import { type FileMetaData, parquetMetadata, parquetSchema, type SchemaTree } from 'hyparquet';
+import { cannotOpen, type FileErrorOptions, fileError } from '../file-errors.js';
+import { MAX_FOOTER_BYTES } from '../limits.js';
+import { parquetParsers } from './parquet-values.js';
+
+const MAGIC = 'PAR1';
+const ENCRYPTED_MAGIC = 'PARE';
+
+/** A Parquet file whose footer was read and checked. */
+export interface ParquetFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly metadata: FileMetaData;
+  readonly schema: SchemaTree;
+  readonly rows: number;
+}
+
+/** Where a column's pages lie: bytes [begin, end). */
+export interface ChunkRange {
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** The file read last by this thread: units of a file follow each other. */
+let last: { readonly key: string; readonly file: ParquetFile } | null = null;
+
+/** Reads the footer. Throws: `DATA_FILE_NOT_FOUND`, `DATA_BAD_PARQUET`. */
+export function openParquet(path: string): ParquetFile {
+  const { size, mtimeMs, ino } = statOf(path);
+  const key = `${path}\0${size}\0${mtimeMs}\0${ino}`;
+  if (last?.key === key) return last.file;
+  const metadata = guardParquet(path, () => parseFooter(readFooter(path, size)));
+  const file = guardParquet(path, () => checkedFile(path, size, metadata));
+  last = { key, file };
+  return file;
+}
+
+function statOf(path: string) {
+  try {
+    return statSync(path);
+  } catch (error) {
+    throw cannotOpen(path, error);
+  }
+}
+
+/** The metadata with its length and magic number. */
+function readFooter(path: string, size: number): Buffer {
+  if (size < 12) throw badParquet(path, `a file of ${size} bytes cannot be one`);
+  const tail = readBytesAt(path, size - 8, 8);
+  const magic = tail.toString('latin1', 4);
+  if (magic === ENCRYPTED_MAGIC) throw badParquet(path, 'its footer is encrypted');
+  if (magic !== MAGIC) {
+    throw badParquet(path, 'it does not end with PAR1', {
+      hint: 'The file is cut off: its footer is written last. Fetch or write it again.',
+    });
+  }
+  const length = tail.readUInt32LE(0);
+  if (length > size - 12 || length > MAX_FOOTER_BYTES) {
+    throw badParquet(path, `its footer declares ${length} bytes in a file of ${size}`);
+  }
+  return readBytesAt(path, size - 8 - length, length + 8);
+}
+
+function readBytesAt(path: string, position: number, length: number): Buffer {
+  const file = openSync(path, 'r');
+  try {
+    return readExactly(file, path, position, length);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Reads bytes that must exist, into memory of their own. Throws: `DATA_FILE_CHANGED`. */
+export function readExactly(file: number, path: string, position: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  for (let filled = 0; filled < length; ) {
+    const count = readSync(file, bytes, filled, length - filled, position + filled);
+    if (count === 0) {
+      throw fileError('DATA_FILE_CHANGED', { file: path }, 'it became shorter while it was read', {
+        category: 'conflict',
+      });
+    }
+    filled += count;
+  }
+  return bytes;
+}
+
+function parseFooter(footer: Buffer): FileMetaData {
+  return parquetMetadata(footer, { parsers: parquetParsers, geoparquet: false });
+}
+
+function checkedFile(path: string, bytes: number, metadata: FileMetaData): ParquetFile {
+  const schema = parquetSchema(metadata);
+  let rows = 0;
+  for (const group of metadata.row_groups) {
+    const groupRows = Number(group.num_rows);
+    if (!(groupRows >= 0)) throw badParquet(path, `a row group declares ${groupRows} rows`);
+    rows += groupRows;
+  }
+  if (!Number.isSafeInteger(rows) || rows !== Number(metadata.num_rows)) {
+    throw badParquet(path, `it declares ${metadata.num_rows} rows, its row groups ${rows}`);
+  }
+  return { path, bytes, metadata, schema, rows };
+}
+
+/** Where the pages of a column chunk lie. Throws: `DATA_BAD_PARQUET` when that is not in the file. */
+export function chunkRange(
+  file: ParquetFile,
+  chunk: FileMetaData['row_groups'][number]['columns'][number],
+): ChunkRange {
+  const meta = chunk.meta_data;
+  if (meta === undefined) throw badParquet(file.path, 'a column chunk has no metadata');
+  if (chunk.file_path)
+    throw badParquet(file.path, `a column is in another file, ${chunk.file_path}`);
+  const dataBegin = Number(meta.data_page_offset);
+  const dictionaryBegin = Number(meta.dictionary_page_offset ?? 0);
+  const hasDictionary = dictionaryBegin > 0 && dictionaryBegin < dataBegin;
+  const begin = hasDictionary ? dictionaryBegin : dataBegin;
+  const end = begin + Number(meta.total_compressed_size);
+  if (begin >= MAGIC.length && end >= begin && end <= file.bytes - 8) return { begin, end };
+  throw badParquet(
+    file.path,
+    `column ${meta.path_in_schema.join('.')} declares bytes ${begin} to ${end} in a file of ${file.bytes}`,
+  );
+}
+
+/**
+ * Runs a decoder, whose failures on damaged bytes are range and type errors as well as errors of its own.
+ *
+ * Throws: `DATA_BAD_PARQUET`; errors of ours pass.
+ */
+export function guardParquet<T>(path: string, run: () => T, where = ''): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof TuneyardError) throw error;
+    const found = error instanceof Error ? error.message : 'it cannot be decoded';
+    throw badParquet(path, `${where}${found}`, { cause: error });
+  }
+}
+
+/** A Parquet file that is damaged or cannot be read. */
+export function badParquet(
+  path: string,
+  what: string,
+  options: FileErrorOptions = {},
+): TuneyardError {
+  return fileError(
+    'DATA_BAD_PARQUET',
+    { file: path },
+    `not a readable Parquet file: ${what}`,
+    options,
+  );
+}

@@ -1,0 +1,75 @@
+/** Cuts a Parquet file into units of rows. */
+import type { SchemaTree } from 'hyparquet';
+import { chooseColumns } from '../choose-columns.js';
+import { emptyFile } from '../file-errors.js';
+import { MAX_RECORD_BYTES } from '../limits.js';
+import type { RowUnit } from '../read-unit.js';
+import { chunkRange, openParquet, type ParquetFile } from './parquet-file.js';
+
+type RowGroup = ParquetFile['metadata']['row_groups'][number];
+
+/**
+ * Yields units of about `unitBytes` of the wanted columns, unpacked: several row groups, or a part of one.
+ *
+ * Rows of plain columns are found by the headers of pages, those of lists only by unpacking all before them, so that
+ * row groups with lists are cut into parts of at least 64 MiB.
+ * Throws: `DATA_FILE_EMPTY` when there is no row, `DATA_BAD_PARQUET`, `DATA_NO_SUCH_COLUMN`.
+ */
+export function* parquetUnits(
+  path: string,
+  unitBytes: number,
+  wanted: readonly string[] | undefined,
+): Generator<RowUnit, void, undefined> {
+  const file = openParquet(path);
+  if (file.rows === 0) throw emptyFile(path, 'it has no rows');
+  const names = file.schema.children.map(({ element }) => element.name);
+  const chosen = new Set(chooseColumns(path, names, wanted));
+  const isPlain = file.schema.children.every(
+    (tree) => !chosen.has(tree.element.name) || isFlat(tree),
+  );
+  const partBytes = isPlain ? unitBytes : Math.max(unitBytes, MAX_RECORD_BYTES);
+  const unit = (begin: number, end: number): RowUnit => ({
+    kind: 'rows',
+    path,
+    layout: 'parquet',
+    begin,
+    end,
+  });
+  let begin = 0;
+  let end = 0;
+  let bytes = 0;
+  for (const group of file.metadata.row_groups) {
+    const rows = Number(group.num_rows);
+    const groupBytes = wantedBytes(file, group, chosen);
+    const parts = Math.min(Math.ceil(groupBytes / partBytes), rows);
+    if (end > begin && (parts > 1 || bytes + groupBytes > unitBytes)) {
+      yield unit(begin, end);
+      begin = end;
+      bytes = 0;
+    }
+    // The last part of a row group waits for what follows.
+    for (let part = 1; part < parts; part++) {
+      const partEnd = end + Math.floor((rows * part) / parts);
+      yield unit(begin, partEnd);
+      begin = partEnd;
+    }
+    end += rows;
+    bytes += parts > 1 ? groupBytes / parts : groupBytes;
+  }
+  if (end > begin) yield unit(begin, end);
+}
+
+function isFlat(tree: SchemaTree): boolean {
+  return tree.children.length === 0 && tree.element.repetition_type !== 'REPEATED';
+}
+
+/** Unpacked bytes of the wanted columns, which must lie in the file. */
+function wantedBytes(file: ParquetFile, group: RowGroup, chosen: ReadonlySet<string>): number {
+  let bytes = 0;
+  for (const chunk of group.columns) {
+    chunkRange(file, chunk);
+    const isWanted = chosen.has(chunk.meta_data?.path_in_schema[0] ?? '');
+    if (isWanted) bytes += Math.max(Number(chunk.meta_data?.total_uncompressed_size ?? 0), 0);
+  }
+  return bytes;
+}
