@@ -54,7 +54,8 @@ const TAIL = '| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
 const LLAMA3_SPLIT = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|${WORDS}{1,3}${TAIL}`;
 const QWEN2_SPLIT = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|${WORDS}${TAIL}`;
 
-const SCANNED: readonly (readonly [string, Omit<ScanRules, 'classes'>])[] = [
+/** The patterns that have a scanner, as tokenizer.json and llama.cpp write them. */
+export const SCANNED_SPLITS: readonly (readonly [string, Omit<ScanRules, 'classes'>])[] = [
   [GPT2_SPLIT, { isGpt2: true, digitsMax: 0, foldsLongS: false }],
   // Without the last alternative a lone space is a gap, and gaps are pieces too.
   [GGUF_GPT2_SPLIT, { isGpt2: true, digitsMax: 0, foldsLongS: false }],
@@ -105,7 +106,9 @@ function planSplits(steps: readonly PreTokenizerStep[]): PiecePlan {
 
 function scanRules(pattern: RegExp | null): Omit<ScanRules, 'classes'> | null {
   const source = pattern?.source;
-  return SCANNED.find(([known]) => compileSplitPattern(known, '').source === source)?.[1] ?? null;
+  return (
+    SCANNED_SPLITS.find(([known]) => compileSplitPattern(known, '').source === source)?.[1] ?? null
+  );
 }
 
 function planSpaceMarked(definition: TokenizerDefinition): ByteEncoderPlan | null {
