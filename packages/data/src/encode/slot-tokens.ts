@@ -49,7 +49,7 @@ export async function fitTokens(spec: TemplateSpec, options: FitOptions): Promis
   const missing = words.filter((word) => options.tokenizer.tokenToId(word) === undefined);
   const added = options.resizeVocab ? missing : [];
   if (!options.resizeVocab) checkMissing(spec, missing, options.tokenizer);
-  const tokenizer = await withStopWords(words, added, options);
+  const tokenizer = await withStopWords(spec, added, options);
   const first = words[0];
   const replaced =
     spec.replaceEos === true && first !== undefined ? tokenizer.tokenToId(first) : undefined;
@@ -89,49 +89,46 @@ function mismatch(spec: TemplateSpec, token: string, tokenizer: Tokenizer): Tune
   );
 }
 
-/** The same tokenizer when every stop word is a special token already. */
+/** The same tokenizer when every stop word is a plain special token already. */
 async function withStopWords(
-  words: readonly string[],
+  spec: TemplateSpec,
   added: readonly string[],
   { tokenizer, modelPath }: FitOptions,
 ): Promise<Tokenizer> {
-  const isSpecial = (word: string) => {
-    const id = tokenizer.tokenToId(word);
-    return id === undefined || tokenizer.isSpecial(id);
-  };
-  if (added.length === 0 && words.every(isSpecial)) return tokenizer;
-  const definition = await loadTokenizerDefinition(modelPath);
+  // A word that is EOS already keeps its flags; any other one loses them when it is made a special token.
+  const words = (spec.stopWords ?? []).filter((word, i) => {
+    const isEos = i === 0 && spec.replaceEos === true;
+    return !isEos || tokenizer.tokenToId(word) !== tokenizer.eosTokenId;
+  });
   const ids = words.flatMap((content): (readonly [string, number])[] => {
     const id = tokenizer.tokenToId(content);
     if (id !== undefined) return [[content, id]];
     return added.includes(content) ? [[content, tokenizer.vocabSize + added.indexOf(content)]] : [];
   });
+  if (ids.every(([word, id]) => isPlainSpecial(word, id, tokenizer))) return tokenizer;
+  const definition = await loadTokenizerDefinition(modelPath);
   return createTokenizer(withSpecialTokens(definition, new Map(ids)));
 }
 
-/** Tokens of the vocabulary keep their flags when they are added tokens already. */
+/** True for a special token that takes no blanks beside it and is found inside words. */
+function isPlainSpecial(word: string, id: number, tokenizer: Tokenizer): boolean {
+  if (!tokenizer.isSpecial(id)) return false;
+  const apart = tokenizer.encode(`${word} ${word}`, { addSpecialTokens: false });
+  const inside = tokenizer.encode(`a${word}a`, { addSpecialTokens: false });
+  return apart.length > 2 && inside.includes(id);
+}
+
 function withSpecialTokens(
   definition: TokenizerDefinition,
   ids: ReadonlyMap<string, number>,
 ): TokenizerDefinition {
-  const kept = definition.addedTokens.map((token) =>
-    ids.has(token.content) && !token.special
-      ? { ...token, special: true, normalizedContent: null }
-      : token,
-  );
-  const known = new Set(kept.map((token) => token.content));
-  const fresh = [...ids].flatMap(([content, id]) =>
-    known.has(content)
-      ? []
-      : {
-          id,
-          content,
-          special: true,
-          singleWord: false,
-          lstrip: false,
-          rstrip: false,
-          normalizedContent: null,
-        },
-  );
-  return { ...definition, addedTokens: [...kept, ...fresh] };
+  const others = definition.addedTokens.filter((token) => !ids.has(token.content));
+  const plain = { special: true, singleWord: false, lstrip: false, rstrip: false };
+  const made = [...ids].map(([content, id]) => ({
+    id,
+    content,
+    ...plain,
+    normalizedContent: null,
+  }));
+  return { ...definition, addedTokens: [...others, ...made] };
 }

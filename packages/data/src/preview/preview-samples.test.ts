@@ -36,6 +36,19 @@ describe('previewing samples', () => {
     );
   });
 
+  it('shows a token that is learned as another beside that one', () => {
+    const { ids, learned, ...rest } = sampleOf('Who ran? Tim', 4);
+    const labels = Int32Array.from(ids, (id, i) => (learned[i] === 1 ? id : -100));
+    labels[0] = 2;
+    labels[4] = 2;
+    const [preview] = previewSamples([{ ids, learned, labels, ...rest }], tokenizer);
+    const changed = preview!.tokens.filter((token) => token.learnedAs !== undefined);
+    expect(changed).toEqual([
+      expect.objectContaining({ id: ids[4], learnedAs: { id: 2, text: '</s>' } }),
+    ]);
+    expect(formatPreview(preview!, { color: false })).toContain(`${changed[0]!.text}→</s>`);
+  });
+
   it('colours the same text without brackets', () => {
     const [preview] = previewSamples([sampleOf('Who ran? Tim', 4)], tokenizer);
     const colored = formatPreview(preview!, { color: true });

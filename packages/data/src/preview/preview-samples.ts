@@ -15,6 +15,8 @@ export interface PreviewToken {
   readonly learned: boolean;
   /** True for control tokens such as BOS. */
   readonly special: boolean;
+  /** Present where another token than this one is learned at its place. */
+  readonly learnedAs?: { readonly id: number; readonly text: string };
 }
 
 /** A sample for looking at. */
@@ -46,12 +48,14 @@ export function previewSamples(
 
 function previewTokens(sample: TokenizedSample, tokenizer: Tokenizer): PreviewToken[] {
   const stream = tokenizer.streamDecoder();
-  const tokens = Array.from(sample.ids, (id, index) => ({
-    id,
-    text: stream.push(id),
-    learned: sample.learned[index] === 1,
-    special: tokenizer.isSpecial(id),
-  }));
+  const tokens = Array.from(sample.ids, (id, index) => {
+    const learned = sample.learned[index] === 1;
+    const label = learned ? (sample.labels?.[index] ?? id) : id;
+    const special = tokenizer.isSpecial(id);
+    const token = { id, text: stream.push(id), learned, special };
+    if (label === id) return token;
+    return { ...token, learnedAs: { id: label, text: tokenizer.decode([label]) } };
+  });
   const rest = stream.flush();
   const last = tokens.at(-1);
   if (last !== undefined) last.text += rest;
@@ -64,7 +68,8 @@ const RESET = '\u001b[0m';
 
 /**
  * Formats a sample for a terminal: a line of counts, then its text. Line feeds are shown as ⏎ before the line
- * breaks, tabs as ⇥, other control characters by code; control tokens by name.
+ * breaks, tabs as ⇥, other control characters by code; control tokens by name. A token that stands for another in
+ * learning is followed by → and the one that is learned.
  */
 export function formatPreview(preview: SamplePreview, { color }: PreviewFormat): string {
   const total = preview.tokens.length;
@@ -92,7 +97,7 @@ function runsOf(tokens: readonly PreviewToken[]): TokenRun[] {
 }
 
 function bracketed({ learned, tokens }: TokenRun): string {
-  const text = tokens.map((token) => visible(token.text)).join('');
+  const text = tokens.map(shownToken).join('');
   return learned ? `⟦${text}⟧` : text;
 }
 
@@ -100,10 +105,14 @@ function colored({ learned, tokens }: TokenRun): string {
   return tokens
     .map((token) => {
       const style = `${learned ? LEARNED : ''}${token.special ? SPECIAL : ''}`;
-      const text = visible(token.text);
+      const text = shownToken(token);
       return style === '' || text === '' ? text : `${style}${text}${RESET}`;
     })
     .join('');
+}
+
+function shownToken({ text, learnedAs }: PreviewToken): string {
+  return learnedAs === undefined ? visible(text) : `${visible(text)}→${visible(learnedAs.text)}`;
 }
 
 /** Shows what a terminal would hide or act on. */

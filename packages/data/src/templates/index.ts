@@ -12,6 +12,7 @@ export {
   templateVariables,
 } from './load-chat-template.js';
 export { renderSegments, type SegmentOptions, type TextSegment } from './render-segments.js';
+export { listTemplates, type TemplateSummary } from './slots/list-templates.js';
 export { TEMPLATE_NAMES, TEMPLATE_SPECS, templateSpec } from './slots/registry.js';
 export {
   type MediaTokens,
@@ -20,3 +21,8 @@ export {
   TOOL_FORMATS,
   type ToolFormat,
 } from './slots/slot-spec.js';
+export {
+  type Confidence,
+  suggestTemplate,
+  type TemplateSuggestion,
+} from './suggest-template.js';

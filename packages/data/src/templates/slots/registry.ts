@@ -15,7 +15,7 @@ const SPECS: ReadonlyMap<string, TemplateSpec> = new Map(
 );
 
 /** Other names of the same template. */
-const ALIASES: { readonly [name: string]: string } = { gemma2: 'gemma', phi3: 'phi' };
+export const ALIASES: { readonly [name: string]: string } = { gemma2: 'gemma', phi3: 'phi' };
 
 /** Every template by its own name, in alphabetical order. */
 export const TEMPLATE_SPECS: readonly TemplateSpec[] = [...SPECS.values()];
