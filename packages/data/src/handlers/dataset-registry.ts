@@ -1,26 +1,23 @@
-/** `dataset_info.json`: the file by which LLaMA-Factory recipes name their data sets. */
-import { readFile } from 'node:fs/promises';
-import { extname, isAbsolute, join, resolve } from 'node:path';
+/**
+ * Data sets by name: files, folders and globs, and the entries of `dataset_info.json`, by which LLaMA-Factory recipes
+ * name theirs.
+ *
+ * Differences from LLaMA-Factory 0.9.3: a key that is not known is an error here and passed over there; a set named twice
+ * is read twice, where there it is read once; a folder's files need not all be of one type; nothing is downloaded.
+ */
+import { readFile, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { TuneyardError } from '@tuneyard/core';
+import { isDynamicPattern } from 'tinyglobby';
 import { DATA_ERRORS } from '../errors.js';
 import { nearestNames } from '../nearest-names.js';
-import {
-  type ColumnNames,
-  type DatasetFormat,
-  type DatasetSpec,
-  DEFAULT_COLUMNS,
-  DEFAULT_TAGS,
-  describeDataFile,
-  type RoleTags,
-} from './dataset-spec.js';
+import { kindOfName } from '../readers/data-file.js';
+import { type DatasetFormat, type DatasetSpec, describeDataFile } from './dataset-spec.js';
 import { isJsonRecord, type JsonRecord } from './record-fields.js';
+import { type EntryPlace, parseRegistryEntry, registryError } from './registry-entry.js';
 
-const DATA_EXTENSIONS = ['.json', '.jsonl', '.ndjson', '.txt'];
-const ENTRY_KEYS = ['file_name', 'formatting', 'columns', 'tags', 'num_samples', 'ranking'];
-/** Sources that need the network or code of others; the message says what to do instead. */
-const REMOTE_KEYS = ['hf_hub_url', 'ms_hub_url', 'om_hub_url', 'script_url', 'cloud_file_name'];
-/** Columns of other tasks; named so that their refusal is a sentence and not "unknown key". */
-const OTHER_TASK_COLUMNS = ['images', 'videos', 'audios', 'chosen', 'rejected', 'kto_tag'];
+/** What the caller can make of a data set besides dialogues with one answer, and texts. */
+export type DatasetTrait = 'ranking' | 'kto' | 'media';
 
 /** Options of {@link resolveDatasets}. */
 export interface ResolveOptions {
@@ -32,133 +29,140 @@ export interface ResolveOptions {
   readonly format?: DatasetFormat;
   /** Read at most this many records of each set. */
   readonly maxSamples?: number;
+  /** Which kinds of data sets are taken; by default none: preference pairs, KTO and media are refused. */
+  readonly accepts?: readonly DatasetTrait[];
 }
 
 /**
- * Turns the names of a recipe into data sets: a name with a data file's extension is a path, any other
- * is looked up in `dataset_info.json`.
+ * Turns the names of a recipe into data sets. A name with the extension of a data file, and a glob, are paths. Any
+ * other is looked up in `dataset_info.json`; where that has no such entry, it may be a folder.
  *
  * Throws: `DATA_NOT_REGISTERED` for a name without an entry, `DATA_BAD_REGISTRY` for a bad entry,
- * `DATA_FILE_NOT_FOUND` when there is no registry.
+ * `DATA_FILE_NOT_FOUND` when there is no registry, `DATA_BAD_OPTION` when `dataset_dir` names a hub.
  */
 export async function resolveDatasets(
   names: readonly string[],
   options: ResolveOptions,
 ): Promise<DatasetSpec[]> {
-  const isFile = (name: string): boolean => DATA_EXTENSIONS.includes(extname(name).toLowerCase());
-  const needsRegistry = names.some((name) => !isFile(name));
   const dir = options.datasetDir ?? options.baseDir;
-  const registry = needsRegistry ? await readRegistry(dir) : {};
-  return names.map((name) => {
-    const spec = isFile(name)
-      ? describeDataFile(resolve(options.baseDir, name), options.format)
-      : registeredDataset(name, registry, dir);
-    return { ...spec, sampleLimit: smallerLimit(spec.sampleLimit, options.maxSamples ?? null) };
-  });
+  await checkIsLocal(dir);
+  let registry: JsonRecord | null | undefined;
+  const specs: DatasetSpec[] = [];
+  for (const name of names) {
+    if (kindOfName(name) === undefined && !isDynamicPattern(name)) {
+      registry ??= await readRegistry(dir);
+    }
+    const spec =
+      registry != null && Object.hasOwn(registry, name)
+        ? await registeredDataset(name, { registry, dir, options })
+        : await namedPath(name, { registry, dir, options });
+    const maxSamples = options.maxSamples ?? null;
+    specs.push({ ...spec, maxSamples, sampleLimit: smallerLimit(spec.numSamples, maxSamples) });
+  }
+  return withDistinctNames(specs, names);
 }
 
-async function readRegistry(dir: string): Promise<JsonRecord> {
-  const path = join(dir, 'dataset_info.json');
+interface Lookup {
+  readonly registry: JsonRecord | null | undefined;
+  readonly dir: string;
+  readonly options: ResolveOptions;
+}
+
+/** LLaMA-Factory reads data sets of a hub when `dataset_dir` is `ONLINE` or `REMOTE:<repository>`. */
+async function checkIsLocal(dir: string): Promise<void> {
+  const name = /(?:^|[/\\])(ONLINE|REMOTE:.*)$/.exec(dir)?.[1];
+  if (name === undefined || (await isFolder(dir))) return;
+  throw new TuneyardError(
+    DATA_ERRORS.DATA_BAD_OPTION,
+    `dataset_dir is ${name}, which means data sets of a hub; only local ones are read`,
+    { hint: 'Save the data sets as files and set dataset_dir to the folder of dataset_info.json.' },
+  );
+}
+
+/** The registry of a folder; null when there is none. */
+async function readRegistry(dir: string): Promise<JsonRecord | null> {
+  const file = registryPath(dir);
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readFile(file, 'utf8');
   } catch (cause) {
-    throw new TuneyardError(DATA_ERRORS.DATA_FILE_NOT_FOUND, `Cannot read ${path}`, {
-      category: 'not_found',
-      details: { file: path },
-      hint: 'Set dataset_dir to the folder of dataset_info.json, or name a .json or .jsonl file.',
-      cause,
-    });
+    if (['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '')) return null;
+    throw noRegistry(file, cause);
   }
   let parsed: unknown;
   try {
     parsed = JSON.parse(text.replace(/^\ufeff/, ''));
   } catch (cause) {
-    throw badRegistry(path, `not JSON: ${(cause as Error).message}`);
+    const what = `not JSON: ${(cause as Error).message}${placeOfFault(text, cause as Error)}`;
+    throw registryError({ file, path: '' }, what);
   }
-  if (!isJsonRecord(parsed)) throw badRegistry(path, 'not a JSON object of data set entries');
-  return parsed;
+  if (isJsonRecord(parsed)) return parsed;
+  throw registryError({ file, path: '' }, 'not a JSON object of data set entries');
 }
 
-function registeredDataset(name: string, registry: JsonRecord, dir: string): DatasetSpec {
-  const path = join(dir, 'dataset_info.json');
-  if (!Object.hasOwn(registry, name)) {
-    const names = Object.keys(registry);
-    const near = nearestNames(name, names);
-    throw new TuneyardError(
-      DATA_ERRORS.DATA_NOT_REGISTERED,
-      `Data set '${name}' is not in ${path}; registered are ${names.slice(0, 20).join(', ')}`,
-      {
-        category: 'not_found',
-        details: { file: path, name },
-        ...(near.length === 0 ? {} : { hint: `Did you mean ${near.join(' or ')}?` }),
-      },
-    );
+async function registeredDataset(
+  name: string,
+  { registry, dir, options }: Lookup,
+): Promise<DatasetSpec> {
+  const place: EntryPlace = { file: registryPath(dir), path: name };
+  const spec = await parseRegistryEntry(registry?.[name], { name, dir, place });
+  const accepts = options.accepts ?? [];
+  if (spec.ranking && !accepts.includes('ranking')) {
+    throw registryError(place, 'ranking: true marks preference pairs, which are not read here');
   }
-  const entry = registry[name];
-  if (!isJsonRecord(entry)) throw badRegistry(path, `${name}: not an object`);
-  checkEntry(entry, `${path}: ${name}`);
-  const file = entry['file_name'] as string;
-  return {
-    name,
-    path: isAbsolute(file) ? file : join(dir, file),
-    format: entry['formatting'] === 'sharegpt' ? 'sharegpt' : 'alpaca',
-    columns: namesIn(entry, 'columns', DEFAULT_COLUMNS, `${path}: ${name}`),
-    tags: namesIn(entry, 'tags', DEFAULT_TAGS, `${path}: ${name}`),
-    sampleLimit: sampleCount(entry['num_samples'], `${path}: ${name}`),
-  };
+  const { images = '', videos = '', audios = '', kto_tag = '' } = spec.columns;
+  const media = [images, videos, audios].find((column) => column !== '');
+  if (media !== undefined && !accepts.includes('media')) {
+    throw registryError(place, `column '${media}' holds media, which is not read here`);
+  }
+  if (kto_tag !== '' && !accepts.includes('kto')) {
+    throw registryError(place, `column '${kto_tag}' is for KTO, which is not read here`);
+  }
+  return spec;
 }
 
-function checkEntry(entry: JsonRecord, where: string): void {
-  const remote = REMOTE_KEYS.find((key) => Object.hasOwn(entry, key));
-  if (remote !== undefined) {
-    throw badRegistry(
-      where,
-      `${remote} names a remote source; only file_name is read`,
-      'Save the data set as a .json or .jsonl file and set file_name.',
-    );
-  }
-  const unknown = Object.keys(entry).find((key) => !ENTRY_KEYS.includes(key));
-  if (unknown !== undefined) {
-    throw badRegistry(where, `unknown key '${unknown}'; known are ${ENTRY_KEYS.join(', ')}`);
-  }
-  if (typeof entry['file_name'] !== 'string') throw badRegistry(where, 'file_name is missing');
-  if (entry['ranking'] === true) {
-    throw badRegistry(where, 'ranking: true marks preference pairs; this trainer does sft and pt');
-  }
-  const formatting = entry['formatting'] ?? 'alpaca';
-  if (formatting !== 'alpaca' && formatting !== 'sharegpt') {
-    throw badRegistry(where, `formatting is '${formatting}'; allowed are alpaca, sharegpt`);
-  }
+async function namedPath(name: string, { registry, dir, options }: Lookup): Promise<DatasetSpec> {
+  const path = resolve(options.baseDir, name);
+  const isPath = kindOfName(name) !== undefined || isDynamicPattern(name);
+  if (isPath || (await isFolder(path))) return describeDataFile(path, options.format);
+  const file = registryPath(dir);
+  if (registry == null) throw noRegistry(file);
+  const names = Object.keys(registry);
+  const near = nearestNames(name, names);
+  throw new TuneyardError(
+    DATA_ERRORS.DATA_NOT_REGISTERED,
+    `Data set '${name}' is not in ${file}, nor a folder; registered are ${names.slice(0, 20).join(', ')}`,
+    {
+      category: 'not_found',
+      details: { file, name },
+      ...(near.length === 0 ? {} : { hint: `Did you mean ${near.join(' or ')}?` }),
+    },
+  );
 }
 
-/** The `columns` or `tags` of an entry; every name is checked against the known ones. */
-function namesIn<T extends ColumnNames | RoleTags>(
-  entry: JsonRecord,
-  section: 'columns' | 'tags',
-  known: T,
-  where: string,
-): Partial<T> {
-  const names = entry[section];
-  if (names === undefined) return {};
-  if (!isJsonRecord(names)) throw badRegistry(where, `${section} is not an object`);
-  for (const [key, value] of Object.entries(names)) {
-    if (OTHER_TASK_COLUMNS.includes(key)) {
-      throw badRegistry(where, `column '${key}' is for media or preference training`);
-    }
-    if (!Object.hasOwn(known, key)) {
-      const allowed = Object.keys(known).join(', ');
-      throw badRegistry(where, `${section} has the unknown key '${key}'; known are ${allowed}`);
-    }
-    if (typeof value !== 'string') throw badRegistry(where, `${section}.${key} is not text`);
-  }
-  return names as Partial<T>;
+/** Different data under one name would be one in reports: there, such sets go by what they were asked for as. */
+function withDistinctNames(specs: readonly DatasetSpec[], asked: readonly string[]): DatasetSpec[] {
+  return specs.map((spec, i) => {
+    const isAmbiguous = specs.some(({ name, path }) => name === spec.name && path !== spec.path);
+    return isAmbiguous ? { ...spec, name: asked[i] ?? spec.name } : spec;
+  });
 }
 
-function sampleCount(value: unknown, where: string): number | null {
-  if (value === undefined || value === null) return null;
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
-  throw badRegistry(where, `num_samples is ${JSON.stringify(value)}; expected a whole number > 0`);
+async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() === true;
+}
+
+function registryPath(dir: string): string {
+  return basename(dir) === 'dataset_info.json' ? dir : join(dir, 'dataset_info.json');
+}
+
+/** Node names a position; people want lines. */
+function placeOfFault(text: string, { message }: Error): string {
+  const position = /position (\d+)/.exec(message)?.[1];
+  if (position === undefined || message.includes('line')) return '';
+  const before = text.slice(0, Number(position)).split('\n');
+  return ` (line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1})`;
 }
 
 function smallerLimit(a: number | null, b: number | null): number | null {
@@ -166,9 +170,11 @@ function smallerLimit(a: number | null, b: number | null): number | null {
   return b === null ? a : Math.min(a, b);
 }
 
-function badRegistry(where: string, what: string, hint?: string): TuneyardError {
-  return new TuneyardError(DATA_ERRORS.DATA_BAD_REGISTRY, `${where}: ${what}`, {
-    details: { where },
-    ...(hint === undefined ? {} : { hint }),
+function noRegistry(file: string, cause?: unknown): TuneyardError {
+  return new TuneyardError(DATA_ERRORS.DATA_FILE_NOT_FOUND, `Cannot read ${file}`, {
+    category: 'not_found',
+    details: { file },
+    hint: 'Set dataset_dir to the folder of dataset_info.json, or name a data file, a folder or a glob.',
+    cause,
   });
 }

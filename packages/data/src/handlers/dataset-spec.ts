@@ -1,9 +1,11 @@
 /**
- * What a data set is: its file, its form, and the names of its columns and roles.
+ * What a data set is: its files, its form, which of its rows are read, and the names of its columns and roles.
  *
  * The names and defaults are those of LLaMA-Factory's `dataset_info.json`.
  */
-import { basename, extname } from 'node:path';
+import { basename } from 'node:path';
+import { kindOfName } from '../readers/data-file.js';
+import type { RecordColumns } from './record-columns.js';
 
 /** Record forms that can be read; `openai` is `sharegpt` with `messages`, `role` and `content`. */
 export type DatasetFormat = 'auto' | 'alpaca' | 'sharegpt' | 'openai' | 'text';
@@ -63,38 +65,50 @@ export const OPENAI_TAGS: RoleTags = {
   system_tag: 'system',
 };
 
-/** A data set ready to be read. */
+/** A data set ready to be read. Plain JSON. */
 export interface DatasetSpec {
   readonly name: string;
-  /** Path of its one file. */
+  /** A file, a folder of files, a Hugging Face data set folder, or a glob. */
   readonly path: string;
   readonly format: DatasetFormat;
-  /** Only what was named: defaults are filled in by {@link columnsOf}. */
-  readonly columns: Partial<ColumnNames>;
+  /**
+   * Only what was named: defaults are filled in where records are read. '' = not read, although there is a default;
+   * LLaMA-Factory reads optional columns of a registered set only when its entry names them.
+   */
+  readonly columns: Partial<RecordColumns>;
   readonly tags: Partial<RoleTags>;
-  /** Read at most this many records, from the beginning; null = all. */
+  /**
+   * Where rows are read from the beginning and not selected: read at most this many, the smaller of `numSamples` and
+   * `maxSamples`; null = all.
+   */
   readonly sampleLimit: number | null;
+  /** A split or slices of it, as `parseSplit` reads them; `train` unless said otherwise. */
+  readonly split: string;
+  /** Draw this many rows at random, with repeats when there are fewer; null = all, in order. See `selectRows`. */
+  readonly numSamples: number | null;
+  /** Keep the first so many of what is drawn; null = all. */
+  readonly maxSamples: number | null;
+  /** Records hold a chosen and a rejected answer. */
+  readonly ranking: boolean;
+  /** Records hold one answer and whether it is wanted. */
+  readonly kto: boolean;
 }
 
-/** Describes a data file that is not registered; its name is the file name without extension. */
+/** Describes data that is not registered; its name is the file or folder name without extension. */
 export function describeDataFile(path: string, format: DatasetFormat = 'auto'): DatasetSpec {
+  const extension = kindOfName(path)?.extension ?? '';
+  const name = basename(path);
   return {
-    name: basename(path, extname(path)),
+    name: extension === '' ? name : name.slice(0, -extension.length),
     path,
     format,
     columns: {},
     tags: {},
     sampleLimit: null,
+    split: 'train',
+    numSamples: null,
+    maxSamples: null,
+    ranking: false,
+    kto: false,
   };
-}
-
-/** Column names with defaults filled in; the OpenAI form calls its dialogue `messages`. */
-export function columnsOf(spec: DatasetSpec, format: DatasetFormat): ColumnNames {
-  const messages = format === 'openai' ? 'messages' : DEFAULT_COLUMNS.messages;
-  return { ...DEFAULT_COLUMNS, messages, ...spec.columns };
-}
-
-/** Role names with defaults filled in. */
-export function tagsOf(spec: DatasetSpec, format: DatasetFormat): RoleTags {
-  return { ...(format === 'openai' ? OPENAI_TAGS : DEFAULT_TAGS), ...spec.tags };
 }
