@@ -54,4 +54,10 @@ export const DATA_ERRORS = {
   DATA_TOKEN_FILES_AMBIGUOUS: 'DATA_TOKEN_FILES_AMBIGUOUS',
   /** A data handler's name is neither in the table of handlers nor an alias there. */
   DATA_UNKNOWN_HANDLER: 'DATA_UNKNOWN_HANDLER',
+  /** A preprocessing thread could not start or ended by itself. */
+  DATA_WORKER_FAILED: 'DATA_WORKER_FAILED',
+  /** A part of an unfinished preprocessing changed since it was written. */
+  DATA_PART_DAMAGED: 'DATA_PART_DAMAGED',
+  /** Data sets prepared together are of different tasks and would have different fields. */
+  DATA_MIXED_KINDS: 'DATA_MIXED_KINDS',
 } as const;

@@ -1,0 +1,51 @@
+/** The working directory of a preprocessing job: it belongs to one job, told by everything its parts depend on. */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomically } from '@tuneyard/formats';
+import type { EncodeInput } from './encode-parts.js';
+import type { EncodeSettings } from './encode-settings.js';
+
+/** Raise it when the content of parts changes for the same settings. */
+const PARTS_VERSION = 1;
+const JOB_FILE = 'job.json';
+
+/** What the parts of a job depend on. */
+export interface JobIdentity {
+  readonly settings: EncodeSettings;
+  readonly inputs: readonly EncodeInput[];
+  readonly unitBytes: number;
+}
+
+/**
+ * Opens the directory for a job: parts of the same job are kept, those of any other are removed. A file counts as
+ * the same by path, size and time of change.
+ */
+export async function openJobDirectory(workDir: string, job: JobIdentity): Promise<void> {
+  const key = await jobKey(job);
+  const path = join(workDir, JOB_FILE);
+  const found = await readFile(path, 'utf8').catch(() => '');
+  if (found === key) return;
+  await rm(workDir, { recursive: true, force: true });
+  await mkdir(workDir, { recursive: true });
+  await writeFileAtomically(path, (sink) => sink.write(Buffer.from(key)));
+}
+
+/** File of a part in the working directory. */
+export function partPath(workDir: string, dataset: number, index: number): string {
+  const number = String(index).padStart(6, '0');
+  return join(workDir, `part-${dataset}-${number}.safetensors`);
+}
+
+async function jobKey({ settings, inputs, unitBytes }: JobIdentity): Promise<string> {
+  const files = await Promise.all(
+    inputs.map(async (input) => ({
+      rowLimit: input.rowLimit,
+      files: await Promise.all(
+        input.files.map(async (file) => ({ ...file, mtimeMs: (await stat(file.path)).mtimeMs })),
+      ),
+    })),
+  );
+  const identity = JSON.stringify({ version: PARTS_VERSION, settings, unitBytes, files });
+  return createHash('sha256').update(identity).digest('hex');
+}

@@ -1,0 +1,160 @@
+/** The second half of preprocessing: parts are put in order, split, packed and written. */
+import { defined } from '@tuneyard/core';
+import type { HandlerKind } from '../handlers/row-handler.js';
+import { type MixPlan, planMixing } from '../mixing/plan-mixing.js';
+import { planSplit } from '../mixing/plan-split.js';
+import { Int32List } from './int32-list.js';
+import { PACKED_FIELDS, packedBatches } from './packed-batches.js';
+import type { PartSurvey } from './part-survey.js';
+import type { PreprocessOptions } from './preprocess.js';
+import { type SampleBatch, selectSamples } from './sample-batch.js';
+import { orderedBatches } from './sample-order.js';
+import { TokenOutput, type WrittenField } from './token-outputs.js';
+
+/** A set that was written. */
+export interface WrittenTokens {
+  readonly prefix: string;
+  /** Samples; rows after packing. */
+  readonly samples: number;
+  readonly fields: readonly WrittenField[];
+  /** 1-based row of each sample in its data set, and the index of the data set. */
+  readonly rows: Int32Array;
+  readonly datasets: Int32Array;
+}
+
+/** What is written. */
+export interface WriteJob {
+  readonly options: PreprocessOptions;
+  readonly survey: PartSurvey;
+  readonly kind: HandlerKind;
+  readonly fields: readonly string[];
+  readonly vocabSize: number;
+}
+
+/**
+ * Writes the training set, and the held-out one where it is asked for; both appear under their names only after the
+ * last sample of both is written.
+ */
+export async function writeTokens(
+  job: WriteJob,
+): Promise<{ readonly train: WrittenTokens; readonly validation: WrittenTokens | null }> {
+  const { holdOut, train, validation } = job.options;
+  const mix = mixOf(job);
+  const total = await countSamples(job, mix);
+  const held = holdOut === null ? null : heldFlags(total, holdOut);
+  const sets: OpenSet[] = [];
+  try {
+    sets.push(await writeSet({ job, mix, total }, train.prefix, (i) => held?.[i] !== 1));
+    if (held !== null && validation !== null) {
+      sets.push(await writeSet({ job, mix, total }, validation.prefix, (i) => held[i] === 1));
+    }
+    const written: WrittenTokens[] = [];
+    for (const { prefix, output, rows, datasets } of sets) {
+      const { samples } = output;
+      const fields = await output.commit();
+      written.push({ prefix, samples, fields, rows: rows.take(), datasets: datasets.take() });
+    }
+    return { train: defined(written[0], 'what was written'), validation: written[1] ?? null };
+  } finally {
+    for (const { output } of sets) await output.discard();
+  }
+}
+
+interface OpenSet {
+  readonly prefix: string;
+  readonly output: TokenOutput;
+  readonly rows: Int32List;
+  readonly datasets: Int32List;
+}
+
+interface Ordered {
+  readonly job: WriteJob;
+  readonly mix: MixPlan | null;
+  readonly total: number;
+}
+
+/** Writes the samples whose number in the order is wanted, without moving them to their names. */
+async function writeSet(
+  { job, mix, total }: Ordered,
+  prefix: string,
+  isWanted: (index: number) => boolean,
+): Promise<OpenSet> {
+  const { options, kind, fields, vocabSize } = job;
+  const { packing, dtype, signal } = options;
+  const set: OpenSet = {
+    prefix,
+    output: await TokenOutput.open({
+      prefix,
+      kind,
+      fields: packing === null ? fields : PACKED_FIELDS,
+      dtype,
+      vocabSize,
+      ...(signal === undefined ? {} : { signal }),
+    }),
+    rows: new Int32List(),
+    datasets: new Int32List(),
+  };
+  try {
+    const chosen = chosenBatches({ job, mix, total }, isWanted);
+    const batches = packing === null ? chosen : packedBatches(chosen, packing);
+    for await (const batch of batches) {
+      await set.output.append(batch);
+      set.rows.append(batch.rows);
+      set.datasets.append(batch.datasets);
+    }
+    return set;
+  } catch (error) {
+    await set.output.discard();
+    throw error;
+  }
+}
+
+async function* chosenBatches(
+  { job, mix, total }: Ordered,
+  isWanted: (index: number) => boolean,
+): AsyncGenerator<SampleBatch, void, undefined> {
+  let before = 0;
+  for await (const batch of orderedOf(job, mix)) {
+    const first = before;
+    const chosen = selectSamples(batch, (i) => isWanted(first + i));
+    before += batch.rows.length;
+    if (chosen.rows.length > 0) yield chosen;
+    job.options.onProgress?.({ phase: 'write', samples: before, totalSamples: total });
+  }
+}
+
+function orderedOf({ options, survey, fields }: WriteJob, mix: MixPlan | null) {
+  const { signal } = options;
+  const { parts } = survey;
+  return orderedBatches({
+    parts,
+    fields: fields.length,
+    mix,
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+function mixOf({ options, survey }: WriteJob): MixPlan | null {
+  if (options.mix === null || options.mix.strategy === 'concat') return null;
+  const counts = survey.parts.map((parts) =>
+    parts.reduce((sum, part) => sum + part.account.rows, 0),
+  );
+  return planMixing({ counts, ...options.mix });
+}
+
+/** Samples in order. Mixed rows have to be walked for it: some gave nothing, some are read more than once. */
+async function countSamples(job: WriteJob, mix: MixPlan | null): Promise<number> {
+  if (mix === null) return job.survey.samples;
+  let count = 0;
+  for await (const batch of orderedOf(job, mix)) count += batch.rows.length;
+  return count;
+}
+
+function heldFlags(
+  count: number,
+  holdOut: { readonly valSize: number; readonly seed: number },
+): Uint8Array {
+  const flags = new Uint8Array(count);
+  for (const index of planSplit({ count, ...holdOut }).validation) flags[index] = 1;
+  return flags;
+}
