@@ -11,6 +11,7 @@ import { preTokenize, splitStep } from '../src/tokenizer/pre-tokenizers.js';
 import { compileSplitPattern } from '../src/tokenizer/split-regex.js';
 import { pick, randomText } from './tokenizer-fixtures.js';
 
+const LONE_SURROGATE = /\p{Surrogate}/gu;
 const classes = codePointClasses();
 
 describe.each(SCANNED_SPLITS)('the scanner for %s', (pattern, rules) => {
@@ -35,7 +36,7 @@ describe.each(SCANNED_SPLITS)('the scanner for %s', (pattern, rules) => {
   it('cuts random text where the pattern does', () => {
     const rng = createRng(1);
     for (let i = 0; i < 1500; i++) {
-      const sample = randomText(rng).toWellFormed();
+      const sample = randomText(rng).replace(LONE_SURROGATE, '\ufffd');
       expect(scan(sample), JSON.stringify(sample)).toEqual(preTokenize(sample, [step], true));
     }
   });
@@ -78,7 +79,7 @@ describe('normalization form C in place', () => {
   it('gives random text what String.normalize gives', () => {
     const rng = createRng(3);
     for (let i = 0; i < 4000; i++) {
-      const sample = randomText(rng).toWellFormed();
+      const sample = randomText(rng).replace(LONE_SURROGATE, '\ufffd');
       expect(compose(sample.normalize(i % 2 === 0 ? 'NFD' : 'NFKD'))).toBe(
         sample.normalize(i % 2 === 0 ? 'NFC' : 'NFKC'),
       );
