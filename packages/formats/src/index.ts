@@ -14,12 +14,24 @@ export {
   type IndexedValues,
   indexedDatasetPaths,
 } from './indexed-dataset/layout.js';
+export { mergeIndexedDatasets, splitIndexedDataset } from './indexed-dataset/merge.js';
+export {
+  type DocumentSplit,
+  planDocumentSplit,
+  type SplitSizes,
+} from './indexed-dataset/plan-split.js';
 export {
   type BlockOptions,
   IndexedDatasetReader,
   type OpenIndexedDatasetOptions,
   type SequenceBlock,
 } from './indexed-dataset/reader.js';
+export {
+  type IndexedDatasetReport,
+  type ValueFault,
+  type VerifyIndexedDatasetOptions,
+  verifyIndexedDataset,
+} from './indexed-dataset/verify.js';
 export {
   IndexedDatasetWriter,
   type IndexedDatasetWriterOptions,

@@ -150,12 +150,23 @@ export class IndexedDatasetReader {
   /** Reads the sequences of one document end to end. Throws: as {@link sequence}. */
   async document(document: number): Promise<Int32Array> {
     const { first, end } = this.documentRange(document);
-    let length = 0;
-    for (let i = first; i < end; i++) length += this.#lengthOf(i);
-    const tokens = new Int32Array(length);
+    return await this.range(first, end);
+  }
+
+  /** Reads the sequences `first` to `end - 1` end to end. Throws: as {@link sequence}. */
+  async range(first: number, end: number): Promise<Int32Array> {
+    const blocks: Int32Array[] = [];
+    const blockBytes = Number.POSITIVE_INFINITY;
+    for await (const { tokens } of this.blocks({ first, end, blockBytes })) blocks.push(tokens);
+    const [only = new Int32Array(0)] = blocks;
+    if (blocks.length <= 1) return only;
+    const joined = new Int32Array(blocks.reduce((sum, block) => sum + block.length, 0));
     let at = 0;
-    for (let i = first; i < end; i++) at += await this.readInto(i, tokens, at);
-    return tokens;
+    for (const block of blocks) {
+      joined.set(block, at);
+      at += block.length;
+    }
+    return joined;
   }
 
   /**
