@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { StartCommand } from '../define-command.js';
 import { addDataCheckCommand } from './data-check.js';
 import { addDataPreviewCommand } from './data-preview.js';
+import { addDataTemplatesCommand } from './data-templates.js';
 
 /** Adds `data` with its commands to the program. */
 export function addDataCommands(program: Command, start: StartCommand): void {
@@ -12,4 +13,5 @@ export function addDataCommands(program: Command, start: StartCommand): void {
     .description('Looks at data sets before training on them.');
   addDataPreviewCommand(data, start);
   addDataCheckCommand(data, start);
+  addDataTemplatesCommand(data, start);
 }

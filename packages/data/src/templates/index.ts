@@ -12,7 +12,12 @@ export {
   templateVariables,
 } from './load-chat-template.js';
 export { renderSegments, type SegmentOptions, type TextSegment } from './render-segments.js';
-export { listTemplates, type TemplateSummary } from './slots/list-templates.js';
+export {
+  describeTemplate,
+  listTemplates,
+  type TemplateDescription,
+  type TemplateSummary,
+} from './slots/list-templates.js';
 export { TEMPLATE_NAMES, TEMPLATE_SPECS, templateSpec } from './slots/registry.js';
 export {
   type MediaTokens,

@@ -14,7 +14,7 @@ import { loadChatTemplate } from './load-chat-template.js';
 import { templatesOfModelType } from './model-type-templates.js';
 import { TEMPLATE_SPECS } from './slots/registry.js';
 import { type Slot, type TemplateSpec, turnSlots } from './slots/slot-spec.js';
-import { specText, type TextTurn } from './slots/spec-text.js';
+import { type SpecialTexts, specText, type TextTurn } from './slots/spec-text.js';
 
 /** How sure a suggestion is. */
 export type Confidence = 'certain' | 'likely' | 'possible';
@@ -163,11 +163,10 @@ function isSame(
 ): boolean {
   const text = (id: number | null) => (id === null ? '' : (tokenizer.idToToken(id) ?? ''));
   const specials = { bos: text(tokenizer.bosTokenId), eos: eosText(spec, tokenizer) };
+  const ends = { bos: specials.bos, eos: text(tokenizer.eosTokenId) };
   const rendered = renderOrNull(own, turns);
-  return (
-    rendered !== null &&
-    comparable(rendered, specials.bos) === comparable(specText(spec, turns, specials), specials.bos)
-  );
+  if (rendered === null) return false;
+  return comparable(rendered, ends) === comparable(specText(spec, turns, specials), ends);
 }
 
 function eosText(spec: TemplateSpec, tokenizer: Tokenizer): string {
@@ -189,9 +188,10 @@ function renderOrNull(own: ChatTemplate, turns: readonly TextTurn[]): string | n
   }
 }
 
-/** Without empty thoughts, BOS in front and blanks at the end: these differ by settings, not by template. */
-function comparable(text: string, bos: string): string {
-  const bare = text.replace(/<think>\s*<\/think>\s*/g, '').trimEnd();
+/** Without empty thoughts, and without BOS, EOS and blanks at the ends: these differ by settings, not by template. */
+function comparable(text: string, { bos, eos }: SpecialTexts): string {
+  let bare = text.replace(/<think>\s*<\/think>\s*/g, '').trimEnd();
+  if (eos !== '' && bare.endsWith(eos)) bare = bare.slice(0, -eos.length).trimEnd();
   return bos !== '' && bare.startsWith(bos) ? bare.slice(bos.length) : bare;
 }
 
@@ -230,8 +230,7 @@ const MARKER = /<\|[^|<>\s]+\|>|<｜[^｜<>]+｜>|<[a-z_]+_of_turn>|\[[A-Z]+_[A-
 function markersOf(spec: TemplateSpec): string[] {
   const { prefix, system, user, assistant } = turnSlots(spec);
   const found = [...prefix, ...system, ...user, ...assistant].flatMap(markersIn);
-  const stops = (spec.stopWords ?? []).flatMap(markersIn);
-  return [...new Set([...found, ...stops])];
+  return [...new Set(found)];
 }
 
 function markersIn(slot: Slot): readonly string[] {

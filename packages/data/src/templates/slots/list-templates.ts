@@ -1,6 +1,7 @@
 /** What can be said about the named templates without a model. */
-import { ALIASES, TEMPLATE_SPECS } from './registry.js';
-import type { TemplateSpec, ToolFormat } from './slot-spec.js';
+import { ALIASES, TEMPLATE_SPECS, templateSpec } from './registry.js';
+import { type TemplateSpec, type ToolFormat, type TurnSlots, turnSlots } from './slot-spec.js';
+import { slotText } from './spec-text.js';
 
 /** One named template. */
 export interface TemplateSummary {
@@ -19,7 +20,39 @@ export interface TemplateSummary {
 
 /** Every named template, in alphabetical order. */
 export function listTemplates(): readonly TemplateSummary[] {
-  return TEMPLATE_SPECS.map((spec) => ({
+  return TEMPLATE_SPECS.map(summarize);
+}
+
+/** One named template with the texts of its slots. */
+export interface TemplateDescription extends TemplateSummary {
+  /** `{{content}}` stands for the text of a turn, `‹bos›` and `‹eos›` for the tokenizer's special tokens. */
+  readonly slots: { readonly [part in keyof TurnSlots]: string };
+}
+
+/**
+ * Describes the named template of that name.
+ *
+ * Throws: `CHAT_TEMPLATE_UNKNOWN` with the nearest known names.
+ */
+export function describeTemplate(name: string): TemplateDescription {
+  const spec = templateSpec(name);
+  const specials = { bos: '‹bos›', eos: '‹eos›' };
+  const { prefix, system, user, assistant, function: call, observation } = turnSlots(spec);
+  return {
+    ...summarize(spec),
+    slots: {
+      prefix: slotText(prefix, specials),
+      system: slotText(system, specials),
+      user: slotText(user, specials),
+      assistant: slotText(assistant, specials),
+      function: slotText(call, specials),
+      observation: slotText(observation, specials),
+    },
+  };
+}
+
+function summarize(spec: TemplateSpec): TemplateSummary {
+  return {
     name: spec.name,
     otherNames: Object.keys(ALIASES).filter((alias) => ALIASES[alias] === spec.name),
     suits: spec.suits,
@@ -27,7 +60,7 @@ export function listTemplates(): readonly TemplateSummary[] {
     toolFormat: spec.toolFormat ?? 'default',
     defaultSystem: spec.defaultSystem ?? '',
     notes: notesOf(spec),
-  }));
+  };
 }
 
 function notesOf(spec: TemplateSpec): string[] {
