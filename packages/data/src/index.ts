@@ -1,5 +1,30 @@
-export { checkDataset, type DatasetCheck } from './doctor/check-dataset.js';
-export type { Finding, FindingSeverity } from './doctor/finding.js';
+export {
+  checkBeforeTraining,
+  checkDataset,
+  type DatasetCheck,
+  type PreparedSet,
+  type TrainingFacts,
+} from './doctor/check-dataset.js';
+export { type CleanCopyReport, writeCleanCopy } from './doctor/clean-copy.js';
+export {
+  type DataSummary,
+  type Diagnosis,
+  type ExamineOptions,
+  examineData,
+  type RowFault,
+} from './doctor/data-doctor.js';
+export type { RowEncoding } from './doctor/encode-row.js';
+export {
+  type Finding,
+  type FindingRow,
+  type FindingSeverity,
+  generalFinding,
+  sortFindings,
+} from './doctor/finding.js';
+export { FINDINGS, type FindingCode } from './doctor/finding-catalog.js';
+export type { LengthSummary } from './doctor/length-tally.js';
+export { checkModel, type ModelFacts } from './doctor/model-checks.js';
+export { suggestTemplates } from './doctor/template-checks.js';
 export { summarizeReport } from './encode/data-report.js';
 export {
   type EncodedAnswer,

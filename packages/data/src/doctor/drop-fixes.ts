@@ -19,4 +19,8 @@ export const DROP_FIXES: { readonly [bucket in RejectBucket]: string } = {
   nothing_learned: 'Raise cutoff_len so that the answer fits.',
   over_length: 'Raise cutoff_len, or set overlength: truncate.',
   duplicate: 'Nothing to do: the first of each kind is kept.',
+  media_count_mismatch:
+    'Write one <image>, <video> or <audio> in the text for each listed file, in order.',
+  media_not_found: 'Correct the path; it is relative to the media directory, or to the data set.',
+  media_unreadable: 'Replace the file; the reason says what is wrong with it.',
 };
