@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openPromptTemplate, type PromptTemplate } from '../encode/prompt-template.js';
 import type { HandlerSettings } from '../handlers/open-row-handler.js';
+import type { ToolFormat } from '../templates/slots/slot-spec.js';
 import { loadTokenizer, type Tokenizer } from '../tokenizer/index.js';
 
 /** One data set of a job. */
@@ -31,8 +32,8 @@ export interface EncodeSettings {
 export interface TemplateSettings {
   readonly name: string;
   readonly defaultSystem?: string;
-  readonly toolFormat?: string;
-  readonly enableThinking?: boolean;
+  readonly toolFormat?: ToolFormat;
+  readonly enableThinking?: boolean | null;
 }
 
 /** A tokenizer with the template that writes for it. */

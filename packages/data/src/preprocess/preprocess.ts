@@ -14,11 +14,13 @@ import type { DatasetSpec } from '../handlers/dataset-spec.js';
 import { type HandlerSettings, openRowHandler } from '../handlers/open-row-handler.js';
 import type { HandlerKind, RowHandler } from '../handlers/row-handler.js';
 import type { MixStrategy } from '../mixing/plan-mixing.js';
+import { parseSplit } from '../mixing/split-slices.js';
 import type { WindowOptions } from '../packing/pack-window.js';
 import { discoverDataFiles } from '../readers/discover-data-files.js';
 import type { DataReport } from '../report/data-report.js';
 import { finishReport } from '../report/finish-report.js';
 import type { Tokenizer } from '../tokenizer/index.js';
+import { readsInOrder } from './choose-rows.js';
 import { type EncodeInput, type EncodeProgress, encodeParts } from './encode-parts.js';
 import { type EncodeSettings, openEncoding, type TemplateSettings } from './encode-settings.js';
 import { type PartSurvey, surveyParts } from './part-survey.js';
@@ -34,7 +36,6 @@ export interface PreprocessDataset {
 export interface MixSettings {
   readonly strategy: MixStrategy;
   readonly probabilities: readonly number[] | null;
-  readonly seed: number;
 }
 
 /** A set to be written. */
@@ -57,8 +58,10 @@ export interface PreprocessOptions {
   readonly dropDuplicates: boolean;
   /** Null = one data set after the other. */
   readonly mix: MixSettings | null;
-  /** Samples to hold out, as a count or a share; null = none. */
-  readonly holdOut: { readonly valSize: number; readonly seed: number } | null;
+  /** Samples to hold out, as a count or a share; 0 = none. */
+  readonly valSize: number;
+  /** Of everything that is drawn: mixing, held-out samples, rows of data sets with `num_samples`. */
+  readonly seed: number;
   /** Null = one sample a row. */
   readonly packing: WindowOptions | null;
   readonly train: PreprocessOutput;
@@ -181,9 +184,10 @@ async function findInputs(options: PreprocessOptions): Promise<EncodeInput[]> {
     throwIfAborted(options.signal);
     const files = await discoverDataFiles(spec.path, {
       baseDir: process.cwd(),
+      split: parseSplit(spec.split).name,
       ...withSignal(options),
     });
-    inputs.push({ files, rowLimit: spec.sampleLimit });
+    inputs.push({ files, rowLimit: readsInOrder(spec) ? spec.maxSamples : null });
   }
   return inputs;
 }

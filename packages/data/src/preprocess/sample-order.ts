@@ -1,6 +1,8 @@
 /** The order in which samples are written: data set after data set, or rows of several in turns. */
 import { throwIfAborted } from '@tuneyard/core';
 import type { MixPlan } from '../mixing/plan-mixing.js';
+import type { RowSelection } from '../mixing/select-rows.js';
+import { selectedRow } from './choose-rows.js';
 import type { PlacedPart } from './part-survey.js';
 import {
   BatchBuilder,
@@ -10,13 +12,21 @@ import {
   selectSamples,
 } from './sample-batch.js';
 
+/** An order of rows that is not simply all of them. */
+export interface RowOrder {
+  /** Over the rows that are selected. */
+  readonly plan: MixPlan;
+  /** By data set; null = all rows that were read. */
+  readonly selections: readonly (RowSelection | null)[];
+}
+
 /** What is put in order. */
 export interface OrderOptions {
   /** By data set. */
   readonly parts: readonly (readonly PlacedPart[])[];
   readonly fields: number;
   /** Null = data set after data set. */
-  readonly mix: MixPlan | null;
+  readonly mix: RowOrder | null;
   readonly signal?: AbortSignal;
 }
 
@@ -38,7 +48,7 @@ export async function* orderedBatches(
 
 async function* mixedBatches(
   { parts, fields, signal }: OrderOptions,
-  mix: MixPlan,
+  mix: RowOrder,
 ): AsyncGenerator<SampleBatch, void, undefined> {
   const cursors = parts.map((ofDataset) => new RowCursor(ofDataset, fields));
   const builder = new BatchBuilder(fields);
@@ -55,9 +65,16 @@ async function* mixedBatches(
 }
 
 /** Rows in order, counted from 1 as parts count them. */
-function* rowsOf(mix: MixPlan): Generator<{ readonly dataset: number; readonly row: number }> {
-  for (const { dataset, begin, end } of mix.runs()) {
-    for (let row = begin + 1; row <= end; row++) yield { dataset, row };
+function* rowsOf({
+  plan,
+  selections,
+}: RowOrder): Generator<{ readonly dataset: number; readonly row: number }> {
+  for (const { dataset, begin, end } of plan.runs()) {
+    const selection = selections[dataset] ?? null;
+    for (let place = begin; place < end; place++) {
+      const row = selection === null ? place : selectedRow(selection, place);
+      yield { dataset, row: row + 1 };
+    }
   }
 }
 
@@ -67,10 +84,14 @@ function addRow(builder: BatchBuilder, part: LoadedPart, row: number): void {
   }
 }
 
+/** Parts of one data set kept at a time: rows that are drawn jump between them. */
+const PARTS_KEPT = 8;
+
 /** Finds rows of one data set; cheap while rows ascend. */
 class RowCursor {
   readonly #parts: readonly PlacedPart[];
   readonly #fields: number;
+  readonly #kept = new Map<PlacedPart, LoadedPart>();
   #loaded: LoadedPart | undefined;
   /** Rows (first, last] of the part that is loaded. */
   #first = 0;
@@ -91,7 +112,10 @@ class RowCursor {
       ({ rowsBefore, account }) => row > rowsBefore && row <= rowsBefore + account.rows,
     );
     if (part === undefined) return undefined;
-    this.#loaded = await loadPart(part, this.#fields);
+    this.#loaded = this.#kept.get(part) ?? (await loadPart(part, this.#fields));
+    this.#kept.delete(part);
+    this.#kept.set(part, this.#loaded);
+    if (this.#kept.size > PARTS_KEPT) this.#kept.delete([...this.#kept.keys()][0] ?? part);
     this.#first = part.rowsBefore;
     this.#last = part.rowsBefore + part.account.rows;
     return this.#loaded;

@@ -134,7 +134,9 @@ function startThread({ entry, settings: workerData }: WorkerPoolOptions): Worker
   const found = createRequire(import.meta.url).resolve('tsx/esm/api');
   const tsx = pathToFileURL(found.replace(/cjs$/, 'mjs')).href;
   const module = new URL(`${entry}.ts`, import.meta.url).href;
-  const code = `import('${tsx}').then(({ register }) => { register(); return import('${module}'); });`;
+  const load = `import('${tsx}').then(({ register }) => { register(); return import('${module}'); })`;
+  // The loader works on a thread of its own, for which Node does not wait: the timer keeps this one alive until then.
+  const code = `const wait = setInterval(() => {}, 1000); ${load}.finally(() => clearInterval(wait));`;
   const execArgv = ['--conditions=@tuneyard/source'];
   return new Worker(code, { eval: true, workerData, execArgv });
 }

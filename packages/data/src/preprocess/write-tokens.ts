@@ -1,14 +1,15 @@
 /** The second half of preprocessing: parts are put in order, split, packed and written. */
 import { defined } from '@tuneyard/core';
 import type { HandlerKind } from '../handlers/row-handler.js';
-import { type MixPlan, planMixing } from '../mixing/plan-mixing.js';
+import { planMixing } from '../mixing/plan-mixing.js';
 import { planSplit } from '../mixing/plan-split.js';
+import { chooseRows } from './choose-rows.js';
 import { Int32List } from './int32-list.js';
 import { PACKED_FIELDS, packedBatches } from './packed-batches.js';
 import type { PartSurvey } from './part-survey.js';
 import type { PreprocessOptions } from './preprocess.js';
 import { type SampleBatch, selectSamples } from './sample-batch.js';
-import { orderedBatches } from './sample-order.js';
+import { orderedBatches, type RowOrder } from './sample-order.js';
 import { TokenOutput, type WrittenField } from './token-outputs.js';
 
 /** A set that was written. */
@@ -38,10 +39,10 @@ export interface WriteJob {
 export async function writeTokens(
   job: WriteJob,
 ): Promise<{ readonly train: WrittenTokens; readonly validation: WrittenTokens | null }> {
-  const { holdOut, train, validation } = job.options;
+  const { valSize, seed, train, validation } = job.options;
   const mix = mixOf(job);
   const total = await countSamples(job, mix);
-  const held = holdOut === null ? null : heldFlags(total, holdOut);
+  const held = valSize === 0 ? null : heldFlags(total, valSize, seed);
   const sets: OpenSet[] = [];
   try {
     sets.push(await writeSet({ job, mix, total }, train.prefix, (i) => held?.[i] !== 1));
@@ -69,7 +70,7 @@ interface OpenSet {
 
 interface Ordered {
   readonly job: WriteJob;
-  readonly mix: MixPlan | null;
+  readonly mix: RowOrder | null;
   readonly total: number;
 }
 
@@ -123,7 +124,7 @@ async function* chosenBatches(
   }
 }
 
-function orderedOf({ options, survey, fields }: WriteJob, mix: MixPlan | null) {
+function orderedOf({ options, survey, fields }: WriteJob, mix: RowOrder | null) {
   const { signal } = options;
   const { parts } = survey;
   return orderedBatches({
@@ -134,27 +135,29 @@ function orderedOf({ options, survey, fields }: WriteJob, mix: MixPlan | null) {
   });
 }
 
-function mixOf({ options, survey }: WriteJob): MixPlan | null {
-  if (options.mix === null || options.mix.strategy === 'concat') return null;
-  const counts = survey.parts.map((parts) =>
-    parts.reduce((sum, part) => sum + part.account.rows, 0),
-  );
-  return planMixing({ counts, ...options.mix });
+/** The order of rows, where it is not simply all of them. */
+function mixOf({ options, survey }: WriteJob): RowOrder | null {
+  const { mix, seed, datasets } = options;
+  const read = survey.parts.map((parts) => parts.reduce((sum, part) => sum + part.account.rows, 0));
+  const specs = datasets.map(({ spec }) => spec);
+  const selections = chooseRows(specs, read, seed);
+  const strategy = mix?.strategy ?? 'concat';
+  if (strategy === 'concat' && selections.every((selection) => selection === null)) return null;
+  const counts = selections.map((selection, i) => selection?.count ?? read[i] ?? 0);
+  const probabilities = mix?.probabilities ?? null;
+  return { plan: planMixing({ counts, strategy, probabilities, seed }), selections };
 }
 
 /** Samples in order. Mixed rows have to be walked for it: some gave nothing, some are read more than once. */
-async function countSamples(job: WriteJob, mix: MixPlan | null): Promise<number> {
+async function countSamples(job: WriteJob, mix: RowOrder | null): Promise<number> {
   if (mix === null) return job.survey.samples;
   let count = 0;
   for await (const batch of orderedOf(job, mix)) count += batch.rows.length;
   return count;
 }
 
-function heldFlags(
-  count: number,
-  holdOut: { readonly valSize: number; readonly seed: number },
-): Uint8Array {
+function heldFlags(count: number, valSize: number, seed: number): Uint8Array {
   const flags = new Uint8Array(count);
-  for (const index of planSplit({ count, ...holdOut }).validation) flags[index] = 1;
+  for (const index of planSplit({ count, valSize, seed }).validation) flags[index] = 1;
   return flags;
 }
