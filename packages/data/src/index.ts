@@ -83,7 +83,11 @@ export {
   type TextDocument,
   type ToolCall,
 } from './handlers/conversation.js';
-export { type ResolveOptions, resolveDatasets } from './handlers/dataset-registry.js';
+export {
+  type DatasetTrait,
+  type ResolveOptions,
+  resolveDatasets,
+} from './handlers/dataset-registry.js';
 export {
   type ColumnNames,
   type DatasetFormat,
@@ -180,6 +184,18 @@ export {
   type RowRejection,
   type SampleSize,
 } from './report/report-accumulator.js';
+export {
+  deriveIterations,
+  type IterationInput,
+  type IterationPlan,
+} from './sizing/derive-iterations.js';
+export {
+  type MegatronDataSettings,
+  type MegatronKey,
+  parseMegatronDataSettings,
+  type SettingContext,
+  type SettingFinding,
+} from './sizing/megatron-settings.js';
 export * from './templates/index.js';
 export {
   describeOutputs,
