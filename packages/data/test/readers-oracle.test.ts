@@ -92,6 +92,44 @@ describe('Parquet files made by pyarrow', () => {
   });
 });
 
+const ARROW = [
+  'chat-file',
+  'flat-stream',
+  'dictionary-stream',
+  'dictionary-file',
+  'types-stream',
+  'nested-file',
+  'flat-lz4',
+  'flat-zstd',
+];
+
+describe('Arrow files made by pyarrow', () => {
+  it.each(ARROW)('reads %s as pyarrow does', async (name) => {
+    const values = await valuesOf(readRecords(join(FIXTURES, `${name}.arrow`)));
+    expect(values).toEqual(expectedRows(`${name}.arrow`));
+  });
+
+  it.each(ARROW)('reads %s in small units', async (name) => {
+    const { values, units } = await readByUnits(`${name}.arrow`, 64);
+    expect(values).toEqual(expectedRows(`${name}.arrow`));
+    if (name === 'chat-file') expect(units).toBeGreaterThan(20);
+  });
+
+  it('reads only the columns asked for', async () => {
+    const { values } = await readByUnits('chat-file.arrow', 4096, ['tags']);
+    const rows = expectedRows('chat-file.arrow') as { tags: unknown }[];
+    expect(values).toEqual(rows.map(({ tags }) => ({ tags })));
+  });
+});
+
+describe('a data set saved by Hugging Face datasets', () => {
+  it('gives the rows of a split', async () => {
+    expect((await readByUnits('saved', 4096)).values).toEqual(expectedRows('saved-train'));
+    const files = await discoverDataFiles('saved', { baseDir: FIXTURES, split: 'test' });
+    expect(await valuesOf(readRecords(files[0]?.path ?? ''))).toEqual(expectedRows('saved-test'));
+  });
+});
+
 describe('CSV as Python reads it', () => {
   const cases: readonly { raw: string; delimiter: string; rows: string[][] }[] = JSON.parse(
     readFileSync(join(FIXTURES, 'csv-cases.json'), 'utf8'),

@@ -1,5 +1,6 @@
 /** Counts the rows of data files without parsing them. */
 import { throwIfAborted } from '@tuneyard/core';
+import { openArrow } from './arrow/arrow-file.js';
 import { countCsvRows } from './cut-csv.js';
 import { cutJsonArray } from './cut-json-array.js';
 import type { DataFile } from './data-file.js';
@@ -55,6 +56,6 @@ async function countFileRows(file: DataFile, signal: AbortSignal | undefined): P
     case 'parquet':
       return openParquet(file.path).rows;
     case 'arrow':
-      return 0;
+      return openArrow(file.path).rows;
   }
 }

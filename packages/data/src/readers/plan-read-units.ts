@@ -1,5 +1,6 @@
 /** Cuts data files into units of reading. */
 import { throwIfAborted } from '@tuneyard/core';
+import { arrowUnits } from './arrow/read-arrow.js';
 import { cutCsv } from './cut-csv.js';
 import { cutJsonArray } from './cut-json-array.js';
 import { cutLines } from './cut-lines.js';
@@ -69,6 +70,7 @@ async function* planFile(
       yield* parquetUnits(path, unitBytes, options.columns);
       return;
     case 'arrow':
+      yield* arrowUnits(path, unitBytes, options.columns);
       return;
   }
 }

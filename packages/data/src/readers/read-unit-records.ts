@@ -1,5 +1,6 @@
 /** Reads one unit: the half of reading that runs in workers. */
 import { defined, throwIfAborted } from '@tuneyard/core';
+import { arrowBatches } from './arrow/read-arrow.js';
 import { LINE_WINDOW_BYTES } from './limits.js';
 import { lineWindows } from './line-windows.js';
 import { parquetBatches } from './parquet/read-parquet.js';
@@ -51,7 +52,7 @@ export async function* readUnitBatches(
       yield* recordBatches(unit, options, position);
       return;
     case 'rows':
-      yield* parquetBatches(unit, options, position);
+      yield* (unit.layout === 'parquet' ? parquetBatches : arrowBatches)(unit, options, position);
       return;
   }
 }

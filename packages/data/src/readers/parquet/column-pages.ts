@@ -8,7 +8,8 @@ import type { PageHeader } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
 import type { DecodedArray } from 'hyparquet/src/types.js';
 import { MAX_PAGE_HEADER_BYTES } from '../limits.js';
-import { type ChunkRange, readExactly } from './parquet-file.js';
+import { readExactly } from '../read-exactly.js';
+import type { ChunkRange } from './parquet-file.js';
 import { decodeDataPage, decodeDictionary, type LeafColumn } from './parquet-page.js';
 
 /** Where a column's pages are read from. */

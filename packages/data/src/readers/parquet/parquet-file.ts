@@ -3,12 +3,13 @@
  *
  * The footer is parsed by hyparquet; nothing that it declares is believed before it was compared with the file.
  */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { TuneyardError } from '@tuneyard/core';
 import { type FileMetaData, parquetMetadata, parquetSchema, type SchemaTree } from 'hyparquet';
 import { cannotOpen, type FileErrorOptions, fileError } from '../file-errors.js';
 import { MAX_FOOTER_BYTES } from '../limits.js';
-import { parquetParsers } from './parquet-values.js';
+import { readExactly } from '../read-exactly.js';
+import { parquetParsers } from './parquet-parsers.js';
 
 const MAGIC = 'PAR1';
 const ENCRYPTED_MAGIC = 'PARE';
@@ -75,21 +76,6 @@ function readBytesAt(path: string, position: number, length: number): Buffer {
   } finally {
     closeSync(file);
   }
-}
-
-/** Reads bytes that must exist, into memory of their own. Throws: `DATA_FILE_CHANGED`. */
-export function readExactly(file: number, path: string, position: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(length);
-  for (let filled = 0; filled < length; ) {
-    const count = readSync(file, bytes, filled, length - filled, position + filled);
-    if (count === 0) {
-      throw fileError('DATA_FILE_CHANGED', { file: path }, 'it became shorter while it was read', {
-        category: 'conflict',
-      });
-    }
-    filled += count;
-  }
-  return bytes;
 }
 
 function parseFooter(footer: Buffer): FileMetaData {

@@ -4,6 +4,7 @@ import { chooseColumns } from '../choose-columns.js';
 import { emptyFile } from '../file-errors.js';
 import { MAX_RECORD_BYTES } from '../limits.js';
 import type { RowUnit } from '../read-unit.js';
+import { rowUnits } from '../row-units.js';
 import { chunkRange, openParquet, type ParquetFile } from './parquet-file.js';
 
 type RowGroup = ParquetFile['metadata']['row_groups'][number];
@@ -28,35 +29,11 @@ export function* parquetUnits(
     (tree) => !chosen.has(tree.element.name) || isFlat(tree),
   );
   const partBytes = isPlain ? unitBytes : Math.max(unitBytes, MAX_RECORD_BYTES);
-  const unit = (begin: number, end: number): RowUnit => ({
-    kind: 'rows',
-    path,
-    layout: 'parquet',
-    begin,
-    end,
-  });
-  let begin = 0;
-  let end = 0;
-  let bytes = 0;
-  for (const group of file.metadata.row_groups) {
-    const rows = Number(group.num_rows);
-    const groupBytes = wantedBytes(file, group, chosen);
-    const parts = Math.min(Math.ceil(groupBytes / partBytes), rows);
-    if (end > begin && (parts > 1 || bytes + groupBytes > unitBytes)) {
-      yield unit(begin, end);
-      begin = end;
-      bytes = 0;
-    }
-    // The last part of a row group waits for what follows.
-    for (let part = 1; part < parts; part++) {
-      const partEnd = end + Math.floor((rows * part) / parts);
-      yield unit(begin, partEnd);
-      begin = partEnd;
-    }
-    end += rows;
-    bytes += parts > 1 ? groupBytes / parts : groupBytes;
-  }
-  if (end > begin) yield unit(begin, end);
+  const groups = file.metadata.row_groups.map((group) => ({
+    rows: Number(group.num_rows),
+    bytes: wantedBytes(file, group, chosen),
+  }));
+  yield* rowUnits({ path, layout: 'parquet' }, groups, { unitBytes, partBytes });
 }
 
 function isFlat(tree: SchemaTree): boolean {

@@ -6,6 +6,7 @@ import { assembleNested } from 'hyparquet/src/assemble.js';
 import { getTreePath } from 'hyparquet/src/schema.js';
 import type { DecodedArray } from 'hyparquet/src/types.js';
 import { chooseColumns } from '../choose-columns.js';
+import { hasBadText, jsonValue } from '../column-values.js';
 import { ROW_BATCH } from '../limits.js';
 import type { LinePosition } from '../parse-lines.js';
 import { plainRecord } from '../plain-record.js';
@@ -20,7 +21,7 @@ import {
   type ParquetFile,
 } from './parquet-file.js';
 import { leafColumn } from './parquet-page.js';
-import { hasBadText, jsonValue, parquetParsers } from './parquet-values.js';
+import { parquetParsers } from './parquet-parsers.js';
 
 /** Options of reading rows. */
 export interface ReadRowsOptions {
@@ -177,7 +178,7 @@ function topValues({ tree, leaves }: TopColumn, count: number): readonly unknown
   for (const leaf of leaves) {
     parts.set(leaf.leaf.decoder.pathInSchema.join('.'), leaf.take(count) as DecodedArray);
   }
-  if (isNested) assembleNested(parts, tree, parquetParsers as never);
+  if (isNested) assembleNested(parts, tree, parquetParsers);
   const values = parts.get(tree.element.name);
   if (values === undefined) throw new Error(`column ${tree.element.name} cannot be put together`);
   return Array.from(values as ArrayLike<unknown>, jsonValue);

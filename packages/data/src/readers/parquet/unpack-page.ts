@@ -1,9 +1,9 @@
 /** Unpacks Parquet pages into memory of exactly the declared size, which was checked before. */
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { decompress } from 'fzstd';
 import type { CompressionCodec } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { MAX_EXPANSION, MAX_PAGE_BYTES, PAGE_EXPANSION_FLOOR_BYTES } from '../limits.js';
+import { unpackZstd } from '../unpack-zstd.js';
 
 /**
  * Unpacks a page. The result has its own memory, so that a decoder that runs past its end cannot see other pages.
@@ -59,34 +59,4 @@ function snappyLength(packed: Buffer): number {
     if (byte < 0x80) return length;
   }
   return -1;
-}
-
-/** The output is the decoder's window, so that the window a frame declares is never allocated. */
-function unpackZstd(packed: Buffer, length: number): Buffer {
-  const declared = zstdContentBytes(packed);
-  if (declared !== null && declared !== length) {
-    throw new Error(`a page declares ${length} bytes unpacked, its frame ${declared}`);
-  }
-  const page = Buffer.alloc(length);
-  return Buffer.from(decompress(packed, page));
-}
-
-/** The size that a Zstandard frame declares; null when it declares none. */
-function zstdContentBytes(packed: Buffer): number | null {
-  if (packed.length < 6 || packed.readUInt32LE(0) !== 0xfd2fb528) {
-    throw new Error('a page does not begin as Zstandard does');
-  }
-  const flags = packed.readUInt8(4);
-  const isSingleSegment = (flags & 0x20) !== 0;
-  const begin = (isSingleSegment ? 5 : 6) + ([0, 1, 2, 4][flags & 3] ?? 0);
-  switch (flags >> 6) {
-    case 0:
-      return isSingleSegment ? packed.readUInt8(begin) : null;
-    case 1:
-      return packed.readUInt16LE(begin) + 256;
-    case 2:
-      return packed.readUInt32LE(begin);
-    default:
-      return Number(packed.readBigUInt64LE(begin));
-  }
 }

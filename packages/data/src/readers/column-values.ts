@@ -1,8 +1,7 @@
-/** How Parquet values become those of JSON. */
+/** How values of columnar files become those of JSON. */
 import { isAscii, isUtf8 } from 'node:buffer';
-import { DEFAULT_PARSERS } from 'hyparquet/src/convert.js';
-import { fileError } from '../file-errors.js';
-import { MAX_RECORD_BYTES } from '../limits.js';
+import { fileError } from './file-errors.js';
+import { MAX_RECORD_BYTES } from './limits.js';
 
 /** Stands for a text that is not UTF-8; its record is malformed. */
 export const BAD_TEXT: unique symbol = Symbol('bytes that are not UTF-8');
@@ -19,13 +18,6 @@ export function decodeText(bytes: Uint8Array | undefined): string | typeof BAD_T
 function tooLarge(length: number): never {
   throw fileError('DATA_RECORD_TOO_LARGE', { file: '' }, `a text has ${length} bytes`);
 }
-
-/** Times become ISO texts to the millisecond; JSON columns stay texts. */
-export const parquetParsers = {
-  ...DEFAULT_PARSERS,
-  stringFromBytes: decodeText,
-  jsonFromBytes: decodeText,
-};
 
 /**
  * Makes a value one of JSON: integers beyond 2^53 become decimal texts, times ISO texts, missing values null. Bytes
@@ -50,7 +42,8 @@ function jsonInteger(value: bigint): number | string {
 }
 
 function jsonObject(value: object): unknown {
-  if (value instanceof Uint8Array) return value;
+  // A copy: the original is a part of a page, which would stay in memory with it.
+  if (value instanceof Uint8Array) return new Uint8Array(value);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
   if (Array.isArray(value)) return value.map(jsonValue);
   if (ArrayBuffer.isView(value))
