@@ -28,7 +28,7 @@ export interface HandlerCase {
   readonly prompt_type?: string;
   /** Our name of it. */
   readonly template?: string;
-  readonly enable_thinking?: boolean;
+  readonly enable_thinking?: boolean | null;
   /** The original drops rows from this length on. */
   readonly seq_length?: number;
   readonly records: readonly { readonly [key: string]: unknown }[];

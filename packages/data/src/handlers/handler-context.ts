@@ -61,9 +61,14 @@ export function appendedToken(context: HandlerContext): number | null {
   return context.settings.appendEod === true ? stopToken(context) : null;
 }
 
-/** The end-of-document token. Throws: `DATA_NO_STOP_TOKEN` when neither settings nor tokenizer name one. */
-export function stopToken({ name, settings, tokenizer }: HandlerContext): number {
-  const token = settings.stopTokenId ?? tokenizer.eosTokenId;
+/**
+ * The end-of-document token: the one set, else the EOS of the tokenizer, which a named template may have replaced.
+ *
+ * Throws: `DATA_NO_STOP_TOKEN` when there is none.
+ */
+export function stopToken({ name, settings, tokenizer, template }: HandlerContext): number {
+  const replaced = template?.form === 'slots' ? template.stopTokenIds[0] : undefined;
+  const token = settings.stopTokenId ?? replaced ?? tokenizer.eosTokenId;
   if (token !== null) return token;
   throw new TuneyardError(
     DATA_ERRORS.DATA_NO_STOP_TOKEN,

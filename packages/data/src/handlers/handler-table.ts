@@ -9,6 +9,7 @@ import { nearestNames } from '../nearest-names.js';
 import type { DatasetFormat } from './dataset-spec.js';
 import { openDialogueHandler } from './dialogue-handlers.js';
 import type { HandlerContext } from './handler-context.js';
+import { openHunyuanHandler } from './hunyuan-handler.js';
 import {
   openBelleHandler,
   openGeneralHandler,
@@ -157,6 +158,14 @@ const HANDLERS: readonly HandlerEntry[] = [
     record: OPENAI,
     summary: 'every answer and tool call',
     open: (context) => openDialogueHandler(context, 'openai'),
+  },
+  {
+    ...DIALOGUE,
+    name: 'HunyuanInstructionHandler',
+    aliases: ['hunyuan'],
+    record: SHAREGPT,
+    summary: 'every answer, by the chat template of Hunyuan-Large',
+    open: openHunyuanHandler,
   },
   {
     ...PAIRWISE,

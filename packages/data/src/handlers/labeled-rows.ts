@@ -13,9 +13,20 @@ export function labelsOf({ ids, learned, labels }: TokenizedSample): Int32Array 
   return labels ?? Int32Array.from(ids, (id, i) => (learned[i] === 1 ? id : IGNORE_LABEL));
 }
 
-/** A row of an encoded sample. */
+/**
+ * A row of an encoded sample.
+ *
+ * Nothing is predicted at the first position, but in a packed row it follows another sample. So an end of an answer that
+ * the encoder has as its label, as LLaMA-Factory does for templates with efficient_eos, is masked, as MindSpeed-LLM does.
+ */
 export function sampleRow({ sample, fullLength }: EncodedSample): HandledRow {
-  return { fields: [sample.ids, labelsOf(sample)], fullLength };
+  const labels = labelsOf(sample);
+  if (labels[0] === sample.ids[0] || labels[0] === IGNORE_LABEL) {
+    return { fields: [sample.ids, labels], fullLength };
+  }
+  const masked = Int32Array.from(labels);
+  masked[0] = IGNORE_LABEL;
+  return { fields: [sample.ids, masked], fullLength };
 }
 
 /**

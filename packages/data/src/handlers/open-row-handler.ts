@@ -15,5 +15,7 @@ export type { HandlerSettings } from './handler-settings.js';
  */
 export function openRowHandler(settings: HandlerSettings, tools: HandlerTools): RowHandler {
   const entry = findHandler(settings.handler);
-  return entry.open(handlerContext(entry.name, settings, tools));
+  // A handler that writes no dialogues must not see what a template did to the EOS token.
+  const seen = entry.needsTemplate ? tools : { ...tools, template: null };
+  return entry.open(handlerContext(entry.name, settings, seen));
 }

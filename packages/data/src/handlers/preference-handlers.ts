@@ -30,8 +30,7 @@ export function openPairwiseHandler(context: HandlerContext, form: DialogueForm)
       if (isRejection(encoded)) return encoded;
       const { chosen, rejected, fullLength } = encoded;
       const fields = [chosen.ids, chosen.labels, rejected.ids, rejected.labels];
-      const isCut = fullLength > options.cutoffLength;
-      return [{ fields, fullLength: isCut ? fullLength : chosen.ids.length }];
+      return [{ fields, fullLength }];
     },
   };
 }

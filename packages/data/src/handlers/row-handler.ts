@@ -18,7 +18,7 @@ export interface HandledRow {
    * `pairwise`, and the one-token `kto_tags`.
    */
   readonly fields: readonly Int32Array[];
-  /** Tokens before cutting; equals the length of the first field when nothing was cut. */
+  /** Tokens before cutting; equals the length of the longest field when nothing was cut. */
   readonly fullLength: number;
 }
 
