@@ -1,13 +1,15 @@
 /** Plans which samples share a row; pure decisions over lengths, nothing is copied. */
 import { TuneyardError } from '@tuneyard/core';
 import { DATA_ERRORS } from '../errors.js';
-import { NumberSet } from './kernels/number-set.js';
 
 /**
- * How rows are filled. `greedy` is the rule of LLaMA-Factory and ModelLink; `best-fit` plans the same samples a second
- * way and keeps whichever needs fewer rows.
+ * How rows are filled. `greedy` is the rule of LLaMA-Factory and ModelLink; `best-fit` looks for samples that fill a row
+ * to the brim, and keeps the greedy plan where that needs no more rows.
  */
 export type PackStrategy = 'greedy' | 'best-fit';
+
+/** Lengths that are tried for each place of a row; neither width is better on every set, so both are planned. */
+const BEST_FIT_TRIES = [64, 512];
 
 /**
  * Plans which samples share a row. Returns indices into `lengths`, row by row, in the order they were chosen.
@@ -21,33 +23,24 @@ export function planPacks(
 ): number[][] {
   const greedy = planGreedy(lengths, capacity);
   if (strategy === 'greedy') return greedy;
-  const bestFit = planBestFit(lengths, capacity);
-  return bestFit.length < greedy.length ? bestFit : greedy;
+  const plans = BEST_FIT_TRIES.map((tries) => planBestFit(lengths, capacity, tries));
+  return plans.reduce((best, plan) => (plan.length < best.length ? plan : best), greedy);
 }
 
 /**
  * Repeatedly opens a row and fills it with the largest sample that still fits.
  *
- * Cost: near-linear; a disjoint-set forest over lengths finds the largest non-empty length below a bound.
  * Source: LLaMA-Factory v0.9.3 and MindSpeed-LLM, greedy knapsack; among equal lengths the last one goes first, as there.
  */
 function planGreedy(lengths: ArrayLike<number>, capacity: number): number[][] {
-  const stacks = stacksByLength(lengths, capacity);
-  const lower = Int32Array.from({ length: capacity + 1 }, (_, length) =>
-    stacks[length] === undefined ? length - 1 : length,
-  );
-  lower[0] = 0;
+  const waiting = new WaitingSamples(lengths, capacity);
   const packs: number[][] = [];
-  let left = lengths.length;
-  while (left > 0) {
+  while (waiting.count > 0) {
     const pack: number[] = [];
     let room = capacity;
-    for (let fit = findRoot(lower, room); fit > 0; fit = findRoot(lower, room)) {
-      const stack = stacks[fit] as number[];
-      pack.push(stack.pop() as number);
-      if (stack.length === 0) lower[fit] = fit - 1;
+    for (let fit = waiting.longest(room); fit > 0; fit = waiting.longest(room)) {
+      pack.push(waiting.take(fit));
       room -= fit;
-      left--;
     }
     packs.push(pack);
   }
@@ -55,39 +48,91 @@ function planGreedy(lengths: ArrayLike<number>, capacity: number): number[][] {
 }
 
 /**
- * Puts samples, longest first, where they leave the least room.
+ * As {@link planGreedy}, but each sample after the first of a row is the one that, together with the longest that then
+ * still fits, leaves the least room.
  *
- * Cost: near-linear; rows are found by the room that they have left.
+ * Cost: up to `tries` look-ups a sample, fewer where rows can be filled to the brim.
  */
-function planBestFit(lengths: ArrayLike<number>, capacity: number): number[][] {
-  const stacks = stacksByLength(lengths, capacity);
-  const rooms = new NumberSet(capacity + 1);
-  const packsByRoom: number[][][] = [];
+function planBestFit(lengths: ArrayLike<number>, capacity: number, tries: number): number[][] {
+  const waiting = new WaitingSamples(lengths, capacity);
   const packs: number[][] = [];
-  const takePack = (length: number): { pack: number[]; room: number } => {
-    const room = rooms.next(length);
-    if (room < 0) {
-      const pack: number[] = [];
-      packs.push(pack);
-      return { pack, room: capacity };
+  while (waiting.count > 0) {
+    const first = waiting.longest(capacity);
+    const pack = [waiting.take(first)];
+    let room = capacity - first;
+    for (let fit = bestFit(waiting, room, tries); fit > 0; fit = bestFit(waiting, room, tries)) {
+      pack.push(waiting.take(fit));
+      room -= fit;
     }
-    const waiting = packsByRoom[room] as number[][];
-    const pack = waiting.pop() as number[];
-    if (waiting.length === 0) rooms.delete(room);
-    return { pack, room };
-  };
-  for (let length = capacity; length > 0; length--) {
-    for (const index of stacks[length]?.reverse() ?? []) {
-      const { pack, room } = takePack(length);
-      pack.push(index);
-      const left = room - length;
-      if (left === 0) continue;
-      packsByRoom[left] ??= [];
-      packsByRoom[left].push(pack);
-      rooms.add(left);
-    }
+    packs.push(pack);
   }
   return packs;
+}
+
+/** The length to place next; 0 when none fits. Among equally good ones the longest. */
+function bestFit(waiting: WaitingSamples, room: number, tries: number): number {
+  let best = waiting.longest(room);
+  let least = Number.POSITIVE_INFINITY;
+  let length = best;
+  for (let tried = 0; tried < tries && length > 0 && least > 0; tried++) {
+    const left = room - length;
+    const after = left - waiting.longestBeside(length, left);
+    if (after < least) {
+      least = after;
+      best = length;
+    }
+    length = waiting.longest(length - 1);
+  }
+  return best;
+}
+
+/** Samples not placed yet, by length. A disjoint-set forest finds the longest below a bound in near-constant time. */
+class WaitingSamples {
+  readonly #stacks: (number[] | undefined)[];
+  /** Of each length, the longest at or below it that has samples, by way of others. */
+  readonly #lower: Int32Array;
+  #count: number;
+
+  constructor(lengths: ArrayLike<number>, capacity: number) {
+    this.#stacks = stacksByLength(lengths, capacity);
+    this.#lower = Int32Array.from({ length: capacity + 1 }, (_, length) =>
+      this.#stacks[length] === undefined ? length - 1 : length,
+    );
+    this.#lower[0] = 0;
+    this.#count = lengths.length;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The longest length at or below `room`, 0 when there is none; halves paths as it goes. */
+  longest(room: number): number {
+    const lower = this.#lower;
+    let at = room;
+    while (lower[at] !== at) {
+      const next = lower[at] as number;
+      lower[at] = lower[next] as number;
+      at = next;
+    }
+    return at;
+  }
+
+  /** As {@link longest} were one sample of `length` taken. */
+  longestBeside(length: number, room: number): number {
+    const found = this.longest(room);
+    const isSame = found === length && this.#stacks[length]?.length === 1;
+    return isSame ? this.longest(length - 1) : found;
+  }
+
+  /** Takes the last sample of a length that has some. */
+  take(length: number): number {
+    const stack = this.#stacks[length] as number[];
+    const index = stack.pop() as number;
+    if (stack.length === 0) this.#lower[length] = length - 1;
+    this.#count--;
+    return index;
+  }
 }
 
 function stacksByLength(lengths: ArrayLike<number>, capacity: number): (number[] | undefined)[] {
@@ -100,17 +145,6 @@ function stacksByLength(lengths: ArrayLike<number>, capacity: number): (number[]
     else stack.push(index);
   }
   return stacks;
-}
-
-/** The largest non-empty length at or below `from`, 0 when there is none; halves paths as it goes. */
-function findRoot(lower: Int32Array, from: number): number {
-  let at = from;
-  while (lower[at] !== at) {
-    const next = lower[at] as number;
-    lower[at] = lower[next] as number;
-    at = next;
-  }
-  return at;
 }
 
 function doesNotFit(index: number, length: number, capacity: number): TuneyardError {
