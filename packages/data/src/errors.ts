@@ -60,4 +60,16 @@ export const DATA_ERRORS = {
   DATA_PART_DAMAGED: 'DATA_PART_DAMAGED',
   /** Data sets prepared together are of different tasks and would have different fields. */
   DATA_MIXED_KINDS: 'DATA_MIXED_KINDS',
+  /** A model's processor configuration is damaged or has a field that makes no sense. */
+  DATA_BAD_MEDIA_CONFIG: 'DATA_BAD_MEDIA_CONFIG',
+  /** There is no media plugin of this name; the message lists them. */
+  DATA_UNKNOWN_MEDIA_PLUGIN: 'DATA_UNKNOWN_MEDIA_PLUGIN',
+  /** A media manifest is damaged. */
+  DATA_BAD_MEDIA_MANIFEST: 'DATA_BAD_MEDIA_MANIFEST',
+  /** A series cannot be encoded or read back as asked. */
+  DATA_BAD_SERIES: 'DATA_BAD_SERIES',
+  /** Prepared files of another job are in the way. */
+  DATA_OUTPUT_EXISTS: 'DATA_OUTPUT_EXISTS',
+  /** Another process is preparing the same files. */
+  DATA_OUTPUT_BUSY: 'DATA_OUTPUT_BUSY',
 } as const;

@@ -24,7 +24,8 @@ export {
 export { FINDINGS, type FindingCode } from './doctor/finding-catalog.js';
 export type { LengthSummary } from './doctor/length-tally.js';
 export { checkModel, type ModelFacts } from './doctor/model-checks.js';
-export { suggestTemplates } from './doctor/template-checks.js';
+export { likelyTemplates } from './doctor/template-checks.js';
+export { type ExamineTokensOptions, examineTokens } from './doctor/token-doctor.js';
 export { summarizeReport } from './encode/data-report.js';
 export {
   type EncodedAnswer,
@@ -144,6 +145,27 @@ export {
 } from './packing/pack-window.js';
 export { type PackStrategy, planPacks } from './packing/plan-packs.js';
 export { positionIds, segmentsOfMask } from './packing/segments.js';
+export {
+  type HandlingOptions,
+  handlerSettingsFor,
+  needsTemplate,
+} from './preprocess/dataset-handlers.js';
+export type { TemplateSettings } from './preprocess/encode-settings.js';
+export {
+  type PreparedFiles,
+  type PreparedRecord,
+  type PrepareFilesOptions,
+  prepareFiles,
+} from './preprocess/prepared-files.js';
+export {
+  type MixSettings,
+  type PreprocessDataset,
+  type PreprocessOptions,
+  type PreprocessProgress,
+  type PreprocessResult,
+  preprocess,
+} from './preprocess/preprocess.js';
+export type { WrittenTokens } from './preprocess/write-tokens.js';
 export {
   formatPreview,
   type PreviewFormat,

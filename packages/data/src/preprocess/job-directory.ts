@@ -1,10 +1,11 @@
 /** The working directory of a preprocessing job: it belongs to one job, told by everything its parts depend on. */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '@tuneyard/formats';
 import type { EncodeInput } from './encode-parts.js';
 import type { EncodeSettings } from './encode-settings.js';
+import { stampsOf, tokenizerFilesIn } from './file-stamps.js';
 
 /** Raise it when the content of parts changes for the same settings. */
 const PARTS_VERSION = 1;
@@ -38,14 +39,8 @@ export function partPath(workDir: string, dataset: number, index: number): strin
 }
 
 async function jobKey({ settings, inputs, unitBytes }: JobIdentity): Promise<string> {
-  const files = await Promise.all(
-    inputs.map(async (input) => ({
-      rowLimit: input.rowLimit,
-      files: await Promise.all(
-        input.files.map(async (file) => ({ ...file, mtimeMs: (await stat(file.path)).mtimeMs })),
-      ),
-    })),
-  );
-  const identity = JSON.stringify({ version: PARTS_VERSION, settings, unitBytes, files });
-  return createHash('sha256').update(identity).digest('hex');
+  const paths = inputs.flatMap(({ files }) => files.map(({ path }) => path));
+  const stamps = await stampsOf([...paths, ...(await tokenizerFilesIn(settings.tokenizer))]);
+  const identity = { version: PARTS_VERSION, settings, unitBytes, inputs, stamps };
+  return createHash('sha256').update(JSON.stringify(identity)).digest('hex');
 }

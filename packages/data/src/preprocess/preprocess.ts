@@ -178,7 +178,10 @@ function sameKind(
   );
 }
 
-async function findInputs(options: PreprocessOptions): Promise<EncodeInput[]> {
+/** The files of each data set and how much of them is read. Throws: the codes of readers. */
+export async function findInputs(
+  options: Pick<PreprocessOptions, 'datasets' | 'signal'>,
+): Promise<EncodeInput[]> {
   const inputs: EncodeInput[] = [];
   for (const { spec } of options.datasets) {
     throwIfAborted(options.signal);
@@ -222,7 +225,9 @@ function reportOf(
   });
 }
 
-function withSignal({ signal }: PreprocessOptions): { readonly signal?: AbortSignal } {
+function withSignal({ signal }: Pick<PreprocessOptions, 'signal'>): {
+  readonly signal?: AbortSignal;
+} {
   return signal === undefined ? {} : { signal };
 }
 
