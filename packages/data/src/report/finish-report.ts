@@ -9,9 +9,13 @@ export interface FinishOptions {
   readonly cutoffLength?: number | null;
   /**
    * How samples were packed; null or left out = not. Without `rows`, those of the greedy packing of `planPacks` are
-   * counted.
+   * counted. `tokens`: what the rows hold, where that is not what the account counted, as after a split or a mix.
    */
-  readonly packing?: { readonly capacity: number; readonly rows?: number } | null;
+  readonly packing?: {
+    readonly capacity: number;
+    readonly rows?: number;
+    readonly tokens?: number;
+  } | null;
 }
 
 /**
@@ -51,13 +55,13 @@ export function finishReport(partial: PartialReport, options: FinishOptions = {}
 
 function packingOf(
   lengths: ReadonlyMap<number, number>,
-  tokens: number,
+  counted: number,
   packing: NonNullable<FinishOptions['packing']> | null,
 ): PackingSummary | null {
   if (packing === null || lengths.size === 0) return null;
-  const { capacity } = packing;
+  const { capacity, tokens = counted } = packing;
   const rows = packing.rows ?? countPacks(lengths, capacity).rows;
-  return { rows, capacity, emptyShare: 1 - tokens / (rows * capacity) };
+  return { rows, capacity, emptyShare: rows === 0 ? 0 : 1 - tokens / (rows * capacity) };
 }
 
 function lengthMap(stored: readonly number[]): ReadonlyMap<number, number> {

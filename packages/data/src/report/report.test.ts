@@ -199,8 +199,10 @@ describe('a finished report', () => {
         { source: 'b\u001b[31m', rows: 1, keptRows: 0, dropped: 1, longest: 0 },
       ],
     });
-    const packing = { capacity: 64, rows: 4 };
-    expect(finishReport(account.snapshot(), { packing }).packing?.emptyShare).toBe(1 - 144 / 256);
+    const emptyShareOf = (packing: { capacity: number; rows: number; tokens?: number }) =>
+      finishReport(account.snapshot(), { packing }).packing?.emptyShare;
+    expect(emptyShareOf({ capacity: 64, rows: 4 })).toBe(1 - 144 / 256);
+    expect(emptyShareOf({ capacity: 64, rows: 2, tokens: 96 })).toBe(0.25);
     expect(finishReport(createReportAccumulator().snapshot())).toMatchObject({
       rows: 0,
       paddingShare: 0,
