@@ -24,6 +24,7 @@ import {
   openShareGptPretrainHandler,
   openStackOverflowHandler,
 } from './pretrain-handlers.js';
+import { openPpoHandler, openR1Handler } from './rollout-handlers.js';
 import type { HandlerKind, RowHandler } from './row-handler.js';
 
 /** What a listing says about a handler. */
@@ -53,6 +54,8 @@ const PROMPT = { kind: 'instruction', needsTemplate: false } as const;
 const DIALOGUE = { kind: 'instruction', needsTemplate: true } as const;
 const PAIRWISE = { kind: 'pairwise', needsTemplate: true } as const;
 const KTO = { kind: 'kto', needsTemplate: true } as const;
+/** Fields that are data sets of their own, as for texts. */
+const ROLLOUT = { kind: 'pretrain', needsTemplate: true } as const;
 
 const HANDLERS: readonly HandlerEntry[] = [
   {
@@ -214,6 +217,30 @@ const HANDLERS: readonly HandlerEntry[] = [
     record: `${OPENAI}, kto_tag`,
     summary: 'the last answer, liked or not',
     open: (context) => openKtoHandler(context, 'openai'),
+  },
+  {
+    ...ROLLOUT,
+    name: 'PPOAlpacaStyleInstructionHandler',
+    aliases: ['ppo'],
+    record: ALPACA,
+    summary: 'nothing; the questions alone, for a model to answer',
+    open: openPpoHandler,
+  },
+  {
+    ...ROLLOUT,
+    name: 'R1AlpacaStyleInstructionHandler',
+    aliases: ['r1-alpaca'],
+    record: ALPACA,
+    summary: 'nothing; the dialogue without its last answer, and further columns',
+    open: (context) => openR1Handler(context, 'alpaca'),
+  },
+  {
+    ...ROLLOUT,
+    name: 'R1SharegptStyleInstructionHandler',
+    aliases: ['r1-sharegpt'],
+    record: SHAREGPT,
+    summary: 'nothing; the dialogue without its last answer, and further columns',
+    open: (context) => openR1Handler(context, 'sharegpt'),
   },
 ];
 
