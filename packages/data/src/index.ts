@@ -25,7 +25,7 @@ export { FINDINGS, type FindingCode } from './doctor/finding-catalog.js';
 export type { LengthSummary } from './doctor/length-tally.js';
 export { checkModel, type ModelFacts } from './doctor/model-checks.js';
 export { likelyTemplates } from './doctor/template-checks.js';
-export { type ExamineTokensOptions, examineTokens } from './doctor/token-doctor.js';
+export { type ExamineTokensOptions, examineTokens, isTokenPath } from './doctor/token-doctor.js';
 export { summarizeReport } from './encode/data-report.js';
 export {
   type EncodedAnswer,

@@ -254,8 +254,7 @@ class Examination {
     if (template === null) return findings;
     const { systemRows, turnRows } = this.#counts;
     const data = { systemRows, multiTurnRows: turnRows };
-    const { generationConfig } = model;
-    const about = await checkTemplate({ ...where, template, tokenizer, generationConfig, data });
+    const about = await checkTemplate({ ...where, template, tokenizer, data });
     return [...findings, ...about];
   }
 

@@ -5,14 +5,10 @@
  */
 import { TuneyardError } from '@tuneyard/core';
 import { concatenateIds } from '../encode/concatenate-ids.js';
-import {
-  type Dialogue,
-  openPromptTemplate,
-  type PromptTemplate,
-} from '../encode/prompt-template.js';
+import type { Dialogue, PromptTemplate } from '../encode/prompt-template.js';
 import { tokenizeSegments } from '../encode/segments.js';
 import { isRejection } from '../handlers/conversation.js';
-import { type ChatTemplate, TEMPLATE_SPECS, templateSpec } from '../templates/index.js';
+import { type ChatTemplate, suggestTemplate, templateSpec } from '../templates/index.js';
 import { turnSlots } from '../templates/slots/slot-spec.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { type Finding, generalFinding } from './finding.js';
@@ -24,7 +20,6 @@ export interface TemplateCheck {
   readonly name: string;
   readonly tokenizer: Tokenizer;
   readonly modelPath: string;
-  readonly generationConfig: Readonly<Record<string, unknown>> | null;
   /** The model's own chat template, when it has one. */
   readonly own: ChatTemplate | null;
   /** What the data have. */
@@ -89,47 +84,21 @@ async function compareWithOwn(check: TemplateCheck): Promise<Finding[]> {
   if (own === null || name === 'auto') return [];
   const difference = firstDifference(own, template, tokenizer);
   if (difference === null) return [];
-  const same = await suggestTemplates({ ...check, own });
-  const fix =
-    same.length === 0
-      ? "Use template: auto for the model's own."
-      : `Use template: auto for the model's own, or ${same.slice(0, 3).join(' or ')}, which ${same.length === 1 ? 'writes' : 'write'} the same.`;
+  const names = await likelyTemplates(check.modelPath, tokenizer);
+  const same = names.filter((other) => other !== name);
+  const or = same.length === 0 ? '' : `, or ${same.join(' or ')}`;
+  const fix = `Use template: auto for the model's own${or}.`;
   const what = `'${name}' writes ${difference.ours}, the model's own chat template ${difference.theirs}`;
   // Base models bring chat templates too, and are trained without them on purpose.
   const severity = name === 'plain' ? 'note' : 'warning';
   return [generalFinding('template_differs', { severity, what, fix })];
 }
 
-/** What {@link suggestTemplates} looks at. */
-export interface TemplateSearch {
-  /** The model's own chat template. */
-  readonly own: ChatTemplate;
-  readonly tokenizer: Tokenizer;
-  readonly modelPath: string;
-  readonly generationConfig: Readonly<Record<string, unknown>> | null;
-}
-
-/** Named templates that give the tokens of a model's own chat template on every probe, in alphabetical order. */
-export async function suggestTemplates(search: TemplateSearch): Promise<string[]> {
-  const names: string[] = [];
-  for (const { name } of TEMPLATE_SPECS) {
-    const template = await tryOpen(name, search);
-    if (template !== null && firstDifference(search.own, template, search.tokenizer) === null) {
-      names.push(name);
-    }
-  }
-  return names;
-}
-
-async function tryOpen(name: string, search: TemplateSearch): Promise<PromptTemplate | null> {
-  const { modelPath, tokenizer, generationConfig } = search;
-  try {
-    return await openPromptTemplate({ name, modelPath, tokenizer, generationConfig });
-  } catch (error) {
-    // A template that does not fit this tokenizer is no candidate.
-    if (error instanceof TuneyardError) return null;
-    throw error;
-  }
+/** The names of templates that fit a model well, best first; at most three. */
+export async function likelyTemplates(modelPath: string, tokenizer: Tokenizer): Promise<string[]> {
+  const suggestions = await suggestTemplate(modelPath, tokenizer);
+  const good = suggestions.filter(({ confidence }) => confidence !== 'possible');
+  return good.slice(0, 3).map(({ template }) => template);
 }
 
 /** Words where two templates part, on the first probe that both take; null when they agree on all of them. */
