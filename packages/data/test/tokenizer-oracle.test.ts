@@ -9,6 +9,8 @@ import { Tokenizer as Reference } from 'tokenizers';
 import { describe, expect, it } from 'vitest';
 import { GGUF_PRE_TOKENIZERS, ggufPreTokenizer } from '../src/tokenizer/gguf-pre-tokenizers.js';
 import { createTokenizer, readHfTokenizer } from '../src/tokenizer/index.js';
+import { NEWER_CHARACTERS } from '../src/tokenizer/newer-characters.js';
+import { GPT2_SPLIT } from '../src/tokenizer/split-regex.js';
 import { fixtureText, llama3Json, randomText } from './tokenizer-fixtures.js';
 
 interface Comparison {
@@ -250,5 +252,26 @@ describe('normalizers, added tokens and unknown characters follow the reference'
     ['no decoder', null],
   ])('decoding with %s', async (_name, decoder) => {
     await compare(JSON.stringify({ ...sentencePiece, decoder }), { texts: randomTexts(29, 60) });
+  });
+});
+
+describe('characters that are newer than the tables of the reference', () => {
+  it.each([
+    ['a scanner', splitThenBytes(GPT2_SPLIT)],
+    ['patterns', splitThenBytes('\\p{S}|\\p{P}+', '\\p{N}', GPT2_SPLIT)],
+    [
+      'Digits',
+      {
+        type: 'Sequence',
+        pretokenizers: [{ type: 'Digits', individual_digits: true }, byteLevelStep(false, true)],
+      },
+    ],
+  ] satisfies [string, Json][])('are split as unassigned ones by %s', async (_name, step) => {
+    const json = JSON.stringify({ ...byteLevel, pre_tokenizer: step });
+    const texts = NEWER_CHARACTERS.flat().map((codePoint) => {
+      const char = String.fromCodePoint(codePoint);
+      return `a${char}b 1${char}2 ${char}${char} .${char}, 中${char}`;
+    });
+    await compare(json, { texts });
   });
 });

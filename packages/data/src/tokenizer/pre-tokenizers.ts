@@ -10,6 +10,7 @@ import {
   type JsonRecord,
   unsupported,
 } from './json-fields.js';
+import { withoutNewer } from './newer-characters.js';
 import { parsePattern } from './normalizers.js';
 import { compileSplitPattern, GPT2_SPLIT } from './split-regex.js';
 
@@ -249,9 +250,10 @@ function splitPiece(
 }
 
 function isolate(text: string, pattern: RegExp, out: string[]): void {
+  const seen = withoutNewer(text);
   let from = 0;
   pattern.lastIndex = 0;
-  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+  for (let match = pattern.exec(seen); match !== null; match = pattern.exec(seen)) {
     const length = match[0].length;
     if (length === 0) {
       pattern.lastIndex++;
@@ -260,8 +262,8 @@ function isolate(text: string, pattern: RegExp, out: string[]): void {
     if (match.index > from) {
       out.push(text.slice(from, match.index));
     }
-    out.push(match[0]);
     from = match.index + length;
+    out.push(text.slice(match.index, from));
   }
   if (from < text.length) {
     out.push(text.slice(from));
@@ -276,15 +278,15 @@ interface Stretch {
 function findStretches(text: string, pattern: RegExp, invert: boolean): readonly Stretch[] {
   const stretches: Stretch[] = [];
   let from = 0;
-  for (const match of text.matchAll(pattern)) {
+  for (const match of withoutNewer(text).matchAll(pattern)) {
     if (match[0] === '') {
       continue;
     }
     if (match.index > from) {
       stretches.push({ text: text.slice(from, match.index), matched: invert });
     }
-    stretches.push({ text: match[0], matched: !invert });
     from = match.index + match[0].length;
+    stretches.push({ text: text.slice(match.index, from), matched: !invert });
   }
   if (from < text.length) {
     stretches.push({ text: text.slice(from), matched: invert });

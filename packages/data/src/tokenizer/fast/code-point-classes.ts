@@ -1,10 +1,12 @@
 /**
- * The class of every code point, one byte each, from Node's Unicode tables.
+ * The class of every code point, one byte each, from Node's Unicode tables less what is newer than the
+ * reference's.
  *
  * Built on first use (about 40 ms) and then kept: 1.1 MB for the process.
  */
 
 import { COMPOSING, LETTER, LINE_END, NUMBER, SPACE, WORD } from '../kernels/scan-classes.js';
+import { NEWER_CHARACTERS } from '../newer-characters.js';
 
 const CLASSES: readonly (readonly [RegExp, number])[] = [
   [/\p{L}+/gu, LETTER],
@@ -50,7 +52,17 @@ function buildClasses(): Uint8Array {
     }
     markComposing(text, BLOCK_CHARS * unitsPerChar, classes);
   }
+  NEWER_CHARACTERS.forEach((run) => {
+    unmarkKinds(run, classes);
+  });
   return classes;
+}
+
+/** Leaves of a run's classes only what normalization needs. */
+function unmarkKinds([first, last]: readonly [number, number], classes: Uint8Array): void {
+  for (let codePoint = first; codePoint <= last; codePoint++) {
+    classes[codePoint] = (classes[codePoint] ?? 0) & COMPOSING;
+  }
 }
 
 function textOfRange(first: number, last: number): string {
