@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { TuneyardError } from '@tuneyard/core';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type DatasetTrait, type ResolveOptions, resolveDatasets } from './dataset-registry.js';
 import { DEFAULT_TAGS } from './dataset-spec.js';
@@ -179,6 +181,41 @@ describe('entries of dataset_info.json', () => {
       sampleLimit: 3,
     });
     expect(await resolveOne(entry)).toMatchObject({ maxSamples: null, sampleLimit: 9 });
+  });
+
+  it('are read or refused in words, whatever they hold', async () => {
+    const known = fc.constantFrom(
+      'file_name',
+      'hf_hub_url',
+      'script_url',
+      'formatting',
+      'ranking',
+      'subset',
+      'split',
+      'folder',
+      'num_samples',
+      'columns',
+      'tags',
+      '__proto__',
+    );
+    const value = fc.oneof(
+      fc.jsonValue({ maxDepth: 2 }),
+      fc.dictionary(fc.constantFrom('prompt', 'chosen', 'rejected', 'role_tag'), fc.string()),
+      fc.constantFrom<unknown>('alpaca', 'train[:5]', true, 3, '../x'),
+    );
+    const baseDir = folderOf({});
+    await fc.assert(
+      fc.asyncProperty(fc.dictionary(known, value), async (entry) => {
+        writeFileSync(join(baseDir, 'dataset_info.json'), JSON.stringify({ set: entry }));
+        try {
+          const [spec] = await resolveDatasets(['set'], { baseDir, accepts: ALL });
+          expect(JSON.parse(JSON.stringify(spec))).toEqual(spec);
+        } catch (error) {
+          expect(error).toBeInstanceOf(TuneyardError);
+          expect(error).toMatchObject({ code: 'DATA_BAD_REGISTRY' });
+        }
+      }),
+    );
   });
 
   it('point to the line of a syntax error', async () => {
