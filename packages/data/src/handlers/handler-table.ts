@@ -7,24 +7,24 @@ import { TuneyardError } from '@tuneyard/core';
 import { DATA_ERRORS } from '../errors.js';
 import { nearestNames } from '../nearest-names.js';
 import type { DatasetFormat } from './dataset-spec.js';
-import { openDialogueHandler } from './dialogue-handlers.js';
 import type { HandlerContext } from './handler-context.js';
-import { openHunyuanHandler } from './hunyuan-handler.js';
+import { openDialogueHandler } from './kinds/dialogue-handlers.js';
+import { openHunyuanHandler } from './kinds/hunyuan-handler.js';
 import {
   openBelleHandler,
   openGeneralHandler,
   openLeetcodeHandler,
   openMossInstructionHandler,
-} from './instruction-handlers.js';
-import { openMossMultiTurnHandler } from './moss-handler.js';
-import { openKtoHandler, openPairwiseHandler } from './preference-handlers.js';
+} from './kinds/instruction-handlers.js';
+import { openMossMultiTurnHandler } from './kinds/moss-handler.js';
+import { openKtoHandler, openPairwiseHandler } from './kinds/preference-handlers.js';
 import {
   openAlpacaPretrainHandler,
   openGeneralPretrainHandler,
   openShareGptPretrainHandler,
   openStackOverflowHandler,
-} from './pretrain-handlers.js';
-import { openPpoHandler, openR1Handler } from './rollout-handlers.js';
+} from './kinds/pretrain-handlers.js';
+import { openPpoHandler, openR1Handler } from './kinds/rollout-handlers.js';
 import type { HandlerKind, RowHandler } from './row-handler.js';
 
 /** What a listing says about a handler. */

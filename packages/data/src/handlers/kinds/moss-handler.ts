@@ -5,14 +5,14 @@
  * Source: MindSpeed-LLM, `MOSSMultiTurnHandler`. Checked against: test/fixtures/handlers.
  */
 import { TuneyardError } from '@tuneyard/core';
-import { concatenateIds } from '../encode/concatenate-ids.js';
-import { IGNORE_LABEL } from '../encode/samples.js';
-import { DATA_ERRORS } from '../errors.js';
-import { isRejection } from './conversation.js';
-import { type HandlerContext, stopToken } from './handler-context.js';
+import { concatenateIds } from '../../encode/concatenate-ids.js';
+import { IGNORE_LABEL } from '../../encode/samples.js';
+import { DATA_ERRORS } from '../../errors.js';
+import { isRejection } from '../conversation.js';
+import { type HandlerContext, stopToken } from '../handler-context.js';
+import type { RowHandler } from '../row-handler.js';
 import { fitRow, LABELED_FIELDS } from './labeled-rows.js';
 import { type MossTurn, parseMossTurns } from './moss.js';
-import type { RowHandler } from './row-handler.js';
 
 const USER_TOKEN = 195;
 const ASSISTANT_TOKEN = 196;

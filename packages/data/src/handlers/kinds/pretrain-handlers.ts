@@ -4,10 +4,10 @@
  * A text is tokenized with what the tokenizer adds around it. Source: MindSpeed-LLM, the pre-training handlers of
  * mindspeed_llm/tasks/preprocess/data_handler.py. Checked against: test/fixtures/handlers.
  */
-import { concatenateIds } from '../encode/concatenate-ids.js';
-import { isRejection, type Rejection, reject } from './conversation.js';
-import { appendedToken, type HandlerContext } from './handler-context.js';
-import { recordColumns } from './record-columns.js';
+import { concatenateIds } from '../../encode/concatenate-ids.js';
+import { isRejection, type Rejection, reject } from '../conversation.js';
+import { appendedToken, type HandlerContext } from '../handler-context.js';
+import { recordColumns } from '../record-columns.js';
 import {
   firstRejection,
   isJsonRecord,
@@ -15,8 +15,8 @@ import {
   optionalText,
   requiredText,
   wrongType,
-} from './record-fields.js';
-import type { RowHandler } from './row-handler.js';
+} from '../record-fields.js';
+import type { RowHandler } from '../row-handler.js';
 
 const TEXT_KEY = 'text';
 

@@ -1,6 +1,6 @@
 /** MOSS records: `chat` holds turns by name, each with a `Human` and a `MOSS` text in markers of their own. */
-import { isRejection, type Rejection, reject } from './conversation.js';
-import { isJsonRecord, type JsonRecord, wrongType } from './record-fields.js';
+import { isRejection, type Rejection, reject } from '../conversation.js';
+import { isJsonRecord, type JsonRecord, wrongType } from '../record-fields.js';
 import { stripBlanks } from './strip-blanks.js';
 
 /** A question with its answer. */

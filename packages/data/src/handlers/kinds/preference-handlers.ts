@@ -4,15 +4,15 @@
  * Ids and labels are those of encode/preference.ts.
  */
 import { TuneyardError } from '@tuneyard/core';
-import { encodeAnswer, encodePreference, type PreferenceOptions } from '../encode/preference.js';
-import { DATA_ERRORS } from '../errors.js';
-import { isRejection } from './conversation.js';
-import { dialogueParser } from './dialogue-record.js';
-import { encodeOptions, type HandlerContext } from './handler-context.js';
+import { encodeAnswer, encodePreference, type PreferenceOptions } from '../../encode/preference.js';
+import { DATA_ERRORS } from '../../errors.js';
+import { isRejection } from '../conversation.js';
+import { dialogueParser } from '../dialogue-record.js';
+import { encodeOptions, type HandlerContext } from '../handler-context.js';
+import { ktoTag, preferenceParser } from '../preference-records.js';
+import { type DialogueForm, recordColumns } from '../record-columns.js';
+import type { RowHandler } from '../row-handler.js';
 import { withThoughts } from './message-thoughts.js';
-import { ktoTag, preferenceParser } from './preference-records.js';
-import { type DialogueForm, recordColumns } from './record-columns.js';
-import type { RowHandler } from './row-handler.js';
 
 /** Opens a handler of two answers to one question. */
 export function openPairwiseHandler(context: HandlerContext, form: DialogueForm): RowHandler {

@@ -1,7 +1,7 @@
 /** Belle records: a whole dialogue in `instruction`, turns marked `Human:` and `Assistant:`. */
-import { isRejection, type Rejection, reject } from './conversation.js';
+import { isRejection, type Rejection, reject } from '../conversation.js';
+import { type JsonRecord, requiredText } from '../record-fields.js';
 import type { PromptTurn } from './instruction-prompt.js';
-import { type JsonRecord, requiredText } from './record-fields.js';
 import { stripBlanks } from './strip-blanks.js';
 
 const HUMAN = 'Human:';

@@ -5,20 +5,20 @@
  * Source: MindSpeed-LLM, `PPOAlpacaStyleInstructionHandler` and the R1 handlers. Checked against: test/fixtures/handlers.
  * Deviation: a prompt that is too long is refused under every policy, because one that is cut asks something else.
  */
-import { concatenateIds } from '../encode/concatenate-ids.js';
-import type { PromptTemplate } from '../encode/prompt-template.js';
-import { checkLength } from '../encode/sample-encoder.js';
-import { tokenizeSegments } from '../encode/segments.js';
-import type { TokenTurn } from '../encode/truncate.js';
-import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import type { ParsedDialogue } from './alpaca.js';
-import { isRejection, type Rejection } from './conversation.js';
-import { dialogueParser } from './dialogue-record.js';
-import { type HandlerContext, requiredTemplate } from './handler-context.js';
+import { concatenateIds } from '../../encode/concatenate-ids.js';
+import type { PromptTemplate } from '../../encode/prompt-template.js';
+import { checkLength } from '../../encode/sample-encoder.js';
+import { tokenizeSegments } from '../../encode/segments.js';
+import type { TokenTurn } from '../../encode/truncate.js';
+import type { Tokenizer } from '../../tokenizer/tokenizer.js';
+import type { ParsedDialogue } from '../alpaca.js';
+import { isRejection, type Rejection } from '../conversation.js';
+import { dialogueParser } from '../dialogue-record.js';
+import { type HandlerContext, requiredTemplate } from '../handler-context.js';
+import type { DialogueForm } from '../record-columns.js';
+import { requiredText } from '../record-fields.js';
+import type { RowHandler } from '../row-handler.js';
 import { withThoughts } from './message-thoughts.js';
-import type { DialogueForm } from './record-columns.js';
-import { requiredText } from './record-fields.js';
-import type { RowHandler } from './row-handler.js';
 
 /** The key that stands for the last answer of a record. */
 const ANSWER_KEY = 'labels';

@@ -8,9 +8,9 @@
  * Source: MindSpeed-LLM, `Prompter` and `AlpacaTemplate` in mindspeed_llm/tasks/preprocess/templates.py (Apache-2.0):
  * the wording of the prompt is the interface that models were tuned with. Checked against: test/fixtures/handlers.
  */
-import { concatenateIds } from '../encode/concatenate-ids.js';
-import { IGNORE_LABEL } from '../encode/samples.js';
-import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { concatenateIds } from '../../encode/concatenate-ids.js';
+import { IGNORE_LABEL } from '../../encode/samples.js';
+import type { Tokenizer } from '../../tokenizer/tokenizer.js';
 
 /** One turn of the prompt. */
 export interface PromptTurn {

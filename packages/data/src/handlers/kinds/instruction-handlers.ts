@@ -1,8 +1,11 @@
 /** Handlers that write the fixed English prompt: general, Belle and Leetcode records, and MOSS turn by turn. */
+
+import { isRejection, type Rejection, reject } from '../conversation.js';
+import { DEFAULT_COLUMNS } from '../dataset-spec.js';
+import { appendedToken, type HandlerContext } from '../handler-context.js';
+import { firstRejection, type JsonRecord, optionalText, requiredText } from '../record-fields.js';
+import type { HandledRow, RowHandler } from '../row-handler.js';
 import { parseBelle } from './belle.js';
-import { isRejection, type Rejection, reject } from './conversation.js';
-import { DEFAULT_COLUMNS } from './dataset-spec.js';
-import { appendedToken, type HandlerContext } from './handler-context.js';
 import {
   encodeInstruction,
   type InstructionOptions,
@@ -11,8 +14,6 @@ import {
 } from './instruction-prompt.js';
 import { fitRow, LABELED_FIELDS } from './labeled-rows.js';
 import { parseMossTurns } from './moss.js';
-import { firstRejection, type JsonRecord, optionalText, requiredText } from './record-fields.js';
-import type { HandledRow, RowHandler } from './row-handler.js';
 import { stripBlanks } from './strip-blanks.js';
 
 /** Opens the handler of instruction, input and output. */

@@ -1,6 +1,6 @@
 /** Thoughts that a record keeps apart from the answer. */
-import type { PromptTemplate } from '../encode/prompt-template.js';
-import type { ConversationMessage } from './conversation.js';
+import type { PromptTemplate } from '../../encode/prompt-template.js';
+import type { ConversationMessage } from '../conversation.js';
 
 /**
  * Puts `reasoning_content` in front of the answer, between think tags, for templates that write the content alone. A

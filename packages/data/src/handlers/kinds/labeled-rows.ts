@@ -1,9 +1,9 @@
 /** Ids with labels: the shape of fine-tuning rows, and what the length policy does to them. */
-import type { EncodedSample, SampleEncodeOptions } from '../encode/sample-encoder.js';
-import { checkLength } from '../encode/sample-encoder.js';
-import { IGNORE_LABEL, type TokenizedSample } from '../encode/samples.js';
-import { type Rejection, type RowOrigin, reject } from './conversation.js';
-import type { HandledRow } from './row-handler.js';
+import type { EncodedSample, SampleEncodeOptions } from '../../encode/sample-encoder.js';
+import { checkLength } from '../../encode/sample-encoder.js';
+import { IGNORE_LABEL, type TokenizedSample } from '../../encode/samples.js';
+import { type Rejection, type RowOrigin, reject } from '../conversation.js';
+import type { HandledRow } from '../row-handler.js';
 
 /** Fields of rows with labels. */
 export const LABELED_FIELDS = ['input_ids', 'labels'] as const;

@@ -6,15 +6,15 @@
  * takes turns in threes, system, user and assistant; here dialogues are as for every other handler.
  */
 import { TuneyardError } from '@tuneyard/core';
-import { concatenateIds } from '../encode/concatenate-ids.js';
-import type { TextPromptTemplate } from '../encode/prompt-template.js';
-import { IGNORE_LABEL } from '../encode/samples.js';
-import { DATA_ERRORS } from '../errors.js';
-import { isRejection } from './conversation.js';
-import { dialogueParser } from './dialogue-record.js';
-import { appendedToken, type HandlerContext } from './handler-context.js';
+import { concatenateIds } from '../../encode/concatenate-ids.js';
+import type { TextPromptTemplate } from '../../encode/prompt-template.js';
+import { IGNORE_LABEL } from '../../encode/samples.js';
+import { DATA_ERRORS } from '../../errors.js';
+import { isRejection } from '../conversation.js';
+import { dialogueParser } from '../dialogue-record.js';
+import { appendedToken, type HandlerContext } from '../handler-context.js';
+import type { RowHandler } from '../row-handler.js';
 import { fitRow, LABELED_FIELDS } from './labeled-rows.js';
-import type { RowHandler } from './row-handler.js';
 
 const BEGIN = '<|extra_0|>';
 const END = '<|eos|>';

@@ -3,19 +3,19 @@
  *
  * Ids and labels are those of the template's encoder; see encode/sample-encoder.ts.
  */
-import { concatenateIds } from '../encode/concatenate-ids.js';
+import { concatenateIds } from '../../encode/concatenate-ids.js';
 import {
   type EncodedSample,
   encodeConversation,
   type SampleEncodeOptions,
-} from '../encode/sample-encoder.js';
-import { type Conversation, isRejection, type Rejection, type RowOrigin } from './conversation.js';
-import { anyDialogueParser, type DialogueParser, dialogueParser } from './dialogue-record.js';
-import { appendedToken, encodeOptions, type HandlerContext } from './handler-context.js';
+} from '../../encode/sample-encoder.js';
+import { type Conversation, isRejection, type Rejection, type RowOrigin } from '../conversation.js';
+import { anyDialogueParser, type DialogueParser, dialogueParser } from '../dialogue-record.js';
+import { appendedToken, encodeOptions, type HandlerContext } from '../handler-context.js';
+import type { DialogueForm } from '../record-columns.js';
+import type { HandledRow, RowHandler } from '../row-handler.js';
 import { fitRow, LABELED_FIELDS, labelsOf, sampleRow } from './labeled-rows.js';
 import { withThoughts } from './message-thoughts.js';
-import type { DialogueForm } from './record-columns.js';
-import type { HandledRow, RowHandler } from './row-handler.js';
 
 /** Opens a handler of dialogues; form null = each record shows its own. */
 export function openDialogueHandler(
