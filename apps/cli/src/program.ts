@@ -10,6 +10,7 @@ import { addGenerateCommand } from './commands/generate.js';
 import { addInspectCommand } from './commands/inspect.js';
 import { addMergeCommand } from './commands/merge.js';
 import { addPlanCommand } from './commands/plan.js';
+import { addPreprocessCommand } from './commands/preprocess.js';
 import { addRunCommand } from './commands/run.js';
 import { addTrainCommand } from './commands/train.js';
 import type { StartCommand } from './define-command.js';
@@ -51,6 +52,7 @@ export function buildProgram({ host, isColorRefused, start }: ProgramOptions): C
   addRunCommand(program, start);
   addPlanCommand(program, start);
   addTrainCommand(program, start);
+  addPreprocessCommand(program, start);
   addDataCommands(program, start);
   addEvalCommand(program, start);
   addGenerateCommand(program, start);

@@ -127,7 +127,6 @@ class EncodeRun {
       defined(this.#parts[dataset], 'a data set of the job')[index] = { ...summary, path };
       this.#rows += summary.account.rows;
       this.#bytes += bytes;
-      this.#tell();
       return summary.account.rows;
     };
     const earlier = await readPartSummary(path);
@@ -137,7 +136,13 @@ class EncodeRun {
     }
     const { done } = await this.#crew.run(task);
     const rows = done
-      .then(commit, (error: unknown) => {
+      .then((summary) => {
+        const count = commit(summary);
+        // Not for parts of an earlier run: they would count as this run's speed.
+        this.#tell();
+        return count;
+      })
+      .catch((error: unknown) => {
         if (this.#failed === null || isBefore({ dataset, index }, this.#failed)) {
           this.#failed = { dataset, index, error };
         }

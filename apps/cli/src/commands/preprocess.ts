@@ -1,0 +1,130 @@
+/** `tuneyard preprocess`: data sets in, indexed data sets of tokens out. */
+import { dirname, join } from 'node:path';
+import { formatBytes, formatCount, formatDuration } from '@tuneyard/core';
+import type { IterationPlan, PreparedFiles, PreprocessProgress } from '@tuneyard/data';
+import type { Command } from 'commander';
+import type { Cli } from '../cli.js';
+import { addPreprocessOptions, type PreprocessFlags } from '../data/preprocess-options.js';
+import { defineCommand, type StartCommand } from '../define-command.js';
+
+/** Adds `preprocess` to the program. */
+export function addPreprocessCommand(program: Command, start: StartCommand): void {
+  const command = defineCommand(program, {
+    usage: 'preprocess',
+    summary: 'Tokenize, mask and pack data sets into .bin/.idx files',
+    description:
+      'Turns data sets into the indexed data sets that Megatron, MindSpeed-LLM and this trainer read by their prefix. Files may be json, jsonl, csv, tsv, txt, parquet or arrow, text also as .gz or .zst; a folder, a glob or a name in dataset_info.json stand for several. An interrupted job goes on where it stopped. Names of preprocess_data.py (--input, --tokenizer-name-or-path, --prompt-type, --seq-length) are taken too.',
+    examples: [
+      {
+        command:
+          'tuneyard preprocess alpaca.json --model models/qwen --template qwen --output-prefix out/alpaca',
+        does: 'fine-tuning data: out/alpaca_packed_{input_ids,attention_mask,labels}_document.*',
+      },
+      {
+        command:
+          'tuneyard preprocess "corpus/*.jsonl.gz" --model models/llama --stage pt --append-eod --output-prefix out/corpus',
+        does: 'raw text for pre-training: out/corpus_text_document.*',
+      },
+      {
+        command:
+          'tuneyard preprocess a.jsonl b.jsonl --model models/qwen --mix-strategy interleave_under --interleave-probs 0.7,0.3 --pack --neat-pack --seq-length 4096 --output-prefix out/mix',
+        does: 'two data sets mixed and packed',
+      },
+    ],
+  }).argument('[datasets...]', 'data files, folders, globs, or names in dataset_info.json');
+  addPreprocessOptions(command).action((names: string[], flags: PreprocessFlags) =>
+    preprocess(start(), names, flags),
+  );
+}
+
+async function preprocess(
+  cli: Cli,
+  names: readonly string[],
+  flags: PreprocessFlags,
+): Promise<void> {
+  const { planPreprocess } = await import('../data/plan-preprocess.js');
+  const { prepareFiles } = await import('@tuneyard/data');
+  const plan = await planPreprocess(cli, names, flags);
+  cli.interruptNote = 'stopping; the same command goes on from here';
+  const startedAt = cli.host.now();
+  const prepared = await prepareFiles({
+    ...plan,
+    signal: cli.signal,
+    onProgress: (progress) => showProgress(cli, progress),
+  });
+  cli.progress.clear();
+  const iterations = await iterationsOf(prepared, flags);
+  const seconds = (cli.host.now() - startedAt) / 1000;
+  await showResult(cli, { prepared, iterations, seconds });
+}
+
+function showProgress(cli: Cli, progress: PreprocessProgress): void {
+  if (progress.phase === 'write') {
+    const { samples: done, totalSamples: total } = progress;
+    cli.progress.update({ stage: 'write', done, total, unit: 'samples' });
+    return;
+  }
+  const { bytes: done, totalBytes: total, rows } = progress;
+  const facts = [`${formatCount(rows)} rows`];
+  cli.progress.update({ stage: 'tokenize', done, total, unit: 'bytes', facts });
+}
+
+async function iterationsOf(
+  { record }: PreparedFiles,
+  { gbs, epochs, pack }: PreprocessFlags,
+): Promise<IterationPlan | null> {
+  if (gbs === undefined) return null;
+  const { deriveIterations } = await import('@tuneyard/data');
+  return deriveIterations({
+    samples: record.train.samples,
+    unit: pack === true ? 'packed rows' : 'samples',
+    globalBatchSize: gbs,
+    epochs: epochs ?? 1,
+  });
+}
+
+interface Shown {
+  readonly prepared: PreparedFiles;
+  readonly iterations: IterationPlan | null;
+  readonly seconds: number;
+}
+
+async function showResult(cli: Cli, { prepared, iterations, seconds }: Shown): Promise<void> {
+  const { formatDataReport } = await import('@tuneyard/data');
+  const { record, status, workers, reusedParts, recordPath } = prepared;
+  const { train, validation, report } = record;
+  const document = { status, workers, reusedParts, recordPath, ...record, iterations };
+  cli.result(document, () => [
+    formatDataReport(report, { width: Math.min(cli.host.stdout.columns ?? 100, 120) }),
+    '',
+    ...(status === 'unchanged'
+      ? ['Nothing to do: these files were made from the same data with the same options.']
+      : [tellWork(report.tokens, seconds, { workers, reusedParts })]),
+    ...[train, ...(validation === null ? [] : [validation])].flatMap(({ samples, fields }) =>
+      fields.map(
+        ({ prefix, bytes }) =>
+          `  ${join(dirname(recordPath), prefix)}.{bin,idx}  ${formatCount(samples)} sequences, ${formatBytes(bytes)}`,
+      ),
+    ),
+    `Pass ${trainerPrefix(prepared)} to the trainer.`,
+    ...(iterations?.text ?? []),
+  ]);
+}
+
+function tellWork(
+  tokens: number,
+  seconds: number,
+  { workers, reusedParts }: Pick<PreparedFiles, 'workers' | 'reusedParts'>,
+): string {
+  const rate = formatCount(Math.round(tokens / Math.max(seconds, 0.001)));
+  const threads = workers < 2 ? 'one thread' : `${workers} threads`;
+  const resumed = reusedParts === 0 ? '' : `; ${formatCount(reusedParts)} parts were there already`;
+  return `Written in ${formatDuration(1000 * seconds)}: ${rate} tokens/s on ${threads}${resumed}.`;
+}
+
+/** Raw text is named in whole, parallel fields by what comes before them. */
+function trainerPrefix({ record, recordPath }: PreparedFiles): string {
+  const { kind, train } = record;
+  const name = kind === 'pretrain' ? (train.fields[0]?.prefix ?? train.prefix) : train.prefix;
+  return join(dirname(recordPath), name);
+}
