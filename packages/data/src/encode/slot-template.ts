@@ -49,6 +49,8 @@ export interface SlotPromptTemplate {
    * their own; null elsewhere.
    */
   readonly endTokenId: number | null;
+  /** Ends a raw text in pre-training: EOS, but for `llama3` the end of a text, not of a turn. */
+  readonly documentEndTokenId: number;
   /** Every question with its answer. */
   encodeTurns(dialogue: Dialogue): readonly TokenTurn[] | Rejection;
   /** Everything before the last answer, and that answer; thoughts of earlier answers are taken out. */
@@ -72,10 +74,17 @@ export function slotPromptTemplate(spec: TemplateSpec, settings: SlotSettings): 
     tokenizer,
     addedTokens,
     endTokenId: spec.efficientEos === true ? eosTokenId : null,
+    documentEndTokenId: documentEnd(spec, settings.tokens),
     encodeTurns: (dialogue) => encode(dialogue, (sorted) => writer.turns(sorted)),
     encodeLastTurn: (dialogue) => encode(dialogue, (sorted) => writer.lastTurn(sorted)),
     encodePrompt: (dialogue) => encode(dialogue, (sorted) => writer.prompt(sorted)),
   };
+}
+
+/** Source: LLaMA-Factory v0.9.3, `PretrainDatasetProcessor`. */
+function documentEnd(spec: TemplateSpec, { tokenizer, eosTokenId }: SlotTokens): number {
+  const endOfText = spec.name === 'llama3' ? tokenizer.tokenToId('<|end_of_text|>') : undefined;
+  return endOfText ?? eosTokenId;
 }
 
 const NO_TURN = 'there is no answer to encode';

@@ -14,7 +14,7 @@ import { loadChatTemplate } from './load-chat-template.js';
 import { templatesOfModelType } from './model-type-templates.js';
 import { TEMPLATE_SPECS } from './slots/registry.js';
 import { type Slot, type TemplateSpec, turnSlots } from './slots/slot-spec.js';
-import { type SpecialTexts, specText, type TextTurn } from './slots/spec-text.js';
+import { type SpecialTexts, slotText, specText, type TextTurn } from './slots/spec-text.js';
 
 /** How sure a suggestion is. */
 export type Confidence = 'certain' | 'likely' | 'possible';
@@ -166,7 +166,13 @@ function isSame(
   const ends = { bos: specials.bos, eos: text(tokenizer.eosTokenId) };
   const rendered = renderOrNull(own, turns);
   if (rendered === null) return false;
-  return comparable(rendered, ends) === comparable(specText(spec, turns, specials), ends);
+  const whole = comparable(rendered, ends);
+  const named = comparable(specText(spec, turns, specials), ends);
+  if (!whole.startsWith(named)) return false;
+  // Some templates begin the next answer even when they are not asked to.
+  const rest = whole.slice(named.length);
+  const prompt = slotText(turnSlots(spec).user, specials).trimEnd();
+  return rest === '' || prompt.endsWith(rest) || prompt.endsWith(rest.slice(ends.eos.length));
 }
 
 function eosText(spec: TemplateSpec, tokenizer: Tokenizer): string {
