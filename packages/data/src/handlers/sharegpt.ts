@@ -134,16 +134,21 @@ function toolResult(turn: JsonRecord, content: string): ConversationMessage {
   };
 }
 
-/** A ShareGPT function call: JSON text of one call or of a list of calls. */
+const THOUGHT = /<think>.*<\/think>/s;
+
+/** A ShareGPT function call: JSON text of one call or of a list of calls, perhaps with a thought around it. */
 function functionCall(content: string, where: string): ConversationMessage | Rejection {
-  const parsed = parseJson(content);
+  const thought = THOUGHT.exec(content)?.[0] ?? '';
+  const parsed = parseJson(thought === '' ? content : content.replace(thought, ''));
+  if (parsed === undefined) return reject('bad_tools', `${where} is not the JSON text of a call`);
   const calls: ToolCall[] = [];
   for (const call of Array.isArray(parsed) ? parsed : [parsed]) {
     const one = toolCall(call, where);
     if (isRejection(one)) return one;
     calls.push(one);
   }
-  return { role: 'assistant', content: '', tool_calls: calls, call_text: content };
+  if (calls.length === 0) return reject('bad_tools', `${where} is an empty list of calls`);
+  return { role: 'assistant', content: thought, tool_calls: calls, call_text: content };
 }
 
 function answer(turn: JsonRecord, content: string, where: string): ConversationMessage | Rejection {
