@@ -99,6 +99,7 @@ export {
 export type { HandlerTools } from './handlers/handler-context.js';
 export type { HandlerSettings, MapKeys } from './handlers/handler-settings.js';
 export {
+  describeHandler,
   describeHandlers,
   HANDLER_NAMES,
   type HandlerDescription,
@@ -219,6 +220,7 @@ export {
   type SettingFinding,
 } from './sizing/megatron-settings.js';
 export * from './templates/index.js';
+export type { StoredSample } from './token-set/stored-samples.js';
 export {
   describeOutputs,
   findTokenFiles,
@@ -227,10 +229,23 @@ export {
   type TokenLevel,
 } from './token-set/token-files.js';
 export {
+  type OpenTokenSetOptions,
   openTokenSet,
   type TokenSet,
-  type TokenSetMeta,
   type WriteTokenSetOptions,
   writeTokenSet,
 } from './token-set/token-set.js';
+export {
+  readTokenSetMeta,
+  type TokenOrigins,
+  type TokenSetDescription,
+  type TokenSetMeta,
+  tokenSetFiles,
+  writeTokenSetMeta,
+} from './token-set/token-set-meta.js';
+export {
+  type FieldBatch,
+  openTokenSetReader,
+  TokenSetReader,
+} from './token-set/token-set-reader.js';
 export * from './tokenizer/index.js';

@@ -1,35 +1,34 @@
 /**
- * A token set: prepared samples as one safetensors file, so that training starts without tokenizing again and
- * any safetensors reader can look inside.
- *
- * `tokens.safetensors`: `input_ids` I32 [N], `learned` U8 [N], `sample_offsets` I64 [n+1], `rows` I32 [n],
- * `sources` I32 [n] (index into the names in the metadata). `data_report.json` beside it.
+ * A token set: prepared samples as the indexed data sets that Megatron trainers read, so that training starts without
+ * tokenizing again. Read from its own directory, or from data sets that ModelLink or MindSpeed-LLM prepared.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { TuneyardError } from '@tuneyard/core';
-import { SafetensorsReader, writeSafetensors } from '@tuneyard/formats';
-import type { DataReport } from '../encode/data-report.js';
+import { mkdir } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { IndexedDatasetWriter } from '@tuneyard/formats';
+import { buildDataReport } from '../encode/data-report.js';
 import type { TokenizedSample } from '../encode/samples.js';
-import { DATA_ERRORS } from '../errors.js';
+import type { HandlerKind } from '../handlers/row-handler.js';
+import type { DataReport } from '../report/data-report.js';
+import { fillLabels, findForeignId, maxOf } from './kernels/labels.js';
+import { instructionSamples, type StoredSample, textSamples } from './stored-samples.js';
+import type { TokenFileSet } from './token-files.js';
+import { badSet } from './token-set-error.js';
+import {
+  readTokenSetReport,
+  type TokenOrigins,
+  type TokenSetDescription,
+  type TokenSetMeta,
+  tokenSetFiles,
+  writeTokenSetMeta,
+} from './token-set-meta.js';
+import { locateTokenSet, TokenSetReader } from './token-set-reader.js';
 
-const TOKENS_FILE = 'tokens.safetensors';
-const REPORT_FILE = 'data_report.json';
-const FORMAT_VERSION = '1';
-
-/** What a token set was made with. */
-export interface TokenSetMeta {
-  readonly vocabSize: number;
-  /** Name of the prompt template; null for raw text. */
-  readonly template: string | null;
-  readonly cutoffLength: number;
-  /** Ids that end an answer. */
-  readonly stopTokenIds: readonly number[];
-}
+/** Name of the field of raw text. */
+const TEXT_FIELD = 'text';
 
 /** A token set read from disk. */
 export interface TokenSet {
-  readonly samples: readonly TokenizedSample[];
+  readonly samples: readonly StoredSample[];
   readonly meta: TokenSetMeta;
   readonly report: DataReport;
 }
@@ -41,165 +40,174 @@ export interface WriteTokenSetOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of {@link openTokenSet}, for data sets that another tool wrote. */
+export interface OpenTokenSetOptions {
+  /** Ids must be below this. Default: what the directory says, else one more than the largest id. */
+  readonly vocabSize?: number;
+  /** Raw text is cut into samples of at most this many tokens. Default: every sequence is one sample. */
+  readonly maxLength?: number;
+}
+
 /**
- * Writes samples and their report into a directory, which is created.
+ * Writes samples that are all in memory, with their report, into a directory, which is created.
  *
- * Throws: `DATA_BAD_TOKEN_SET` when an id does not fit the vocabulary; `FILE_…`.
+ * Samples of raw text, every token learned, become one data set; others become ids, masks and labels.
+ *
+ * Throws: `DATA_BAD_TOKEN_SET` when an id does not fit the vocabulary; `FILE_…`, `CANCELLED`.
  */
 export async function writeTokenSet(
   dir: string,
-  samples: readonly TokenizedSample[],
+  samples: readonly StoredSample[],
   options: WriteTokenSetOptions,
 ): Promise<void> {
   const { meta, report, signal } = options;
+  for (const [index, { ids }] of samples.entries())
+    checkIds(ids, meta.vocabSize, `${dir}, sample ${index}`);
   await mkdir(dir, { recursive: true });
-  const total = samples.reduce((sum, sample) => sum + sample.ids.length, 0);
-  const ids = new Int32Array(total);
-  const learned = new Uint8Array(total);
-  const offsets = new BigInt64Array(samples.length + 1);
-  const names = [...new Set(samples.map((sample) => sample.source))];
-  const nameIndex = new Map(names.map((name, index) => [name, index]));
-  let at = 0;
-  for (const [index, sample] of samples.entries()) {
-    ids.set(sample.ids, at);
-    learned.set(sample.learned, at);
-    at += sample.ids.length;
-    offsets[index + 1] = BigInt(at);
+  const isText = meta.template === null && samples.every(isWhollyLearned);
+  const kind: HandlerKind = isText ? 'pretrain' : 'instruction';
+  const fields = isText ? [TEXT_FIELD] : [];
+  const stop = signal === undefined ? {} : { signal };
+  for (const { field, prefix } of tokenSetFiles(dir, kind, fields)) {
+    await using writer = await IndexedDatasetWriter.create(prefix, stop);
+    for (const sample of samples) {
+      await writer.append(fieldOf(sample, field));
+      writer.endDocument();
+    }
+    await writer.commit();
   }
-  checkIds(ids, meta.vocabSize, dir);
-  const rows = Int32Array.from(samples, (sample) => sample.row);
-  const sources = Int32Array.from(samples, (sample) => nameIndex.get(sample.source) ?? 0);
-  const entries = [
-    { name: 'input_ids', dtype: 'I32', shape: [total], data: bytesOf(ids) },
-    { name: 'learned', dtype: 'U8', shape: [total], data: learned },
-    { name: 'sample_offsets', dtype: 'I64', shape: [offsets.length], data: bytesOf(offsets) },
-    { name: 'rows', dtype: 'I32', shape: [rows.length], data: bytesOf(rows) },
-    { name: 'sources', dtype: 'I32', shape: [sources.length], data: bytesOf(sources) },
-  ] as const;
-  await writeSafetensors(join(dir, TOKENS_FILE), entries, {
-    metadata: {
-      format: 'tuneyard-token-set',
-      version: FORMAT_VERSION,
-      sources: JSON.stringify(names),
-      meta: JSON.stringify(meta),
-    },
-    ...(signal === undefined ? {} : { signal }),
-  });
-  await writeFile(join(dir, REPORT_FILE), `${JSON.stringify(report, null, 2)}\n`);
+  const sources = [...new Set(samples.map((sample) => sample.source))];
+  const origins = originsOf(samples, sources);
+  await writeTokenSetMeta(dir, { kind, fields, meta, sources, origins }, report, stop);
 }
 
 /**
- * Reads a token set into memory. Samples share one buffer per tensor.
+ * Reads a token set into memory: the directory of one, or the prefix of data sets in the layout of ModelLink.
  *
- * Throws: `DATA_BAD_TOKEN_SET` naming the tensor and what is wrong; `FILE_…`, `SAFETENSORS_…`.
- * Cost: five bytes per token.
+ * Rows that hold several samples keep their boundaries where the attention mask numbers them. Padding is left out: what
+ * the mask gives 0, and in padded rows of other tools what follows the last token that is learned.
+ *
+ * Throws: `DATA_BAD_TOKEN_SET` naming the sequence and what is wrong, `DATA_TOKEN_FILES_…`, `INDEXED_DATASET_…`,
+ * `FILE_…`. Cost: five bytes per token, nine where labels differ from their tokens.
  */
-export async function openTokenSet(dir: string): Promise<TokenSet> {
-  const path = join(dir, TOKENS_FILE);
-  const reader = await SafetensorsReader.open(path);
-  try {
-    const { metadata } = reader;
-    if (metadata['format'] !== 'tuneyard-token-set' || metadata['version'] !== FORMAT_VERSION) {
-      throw badSet(path, `not a token set of version ${FORMAT_VERSION}`);
-    }
-    const meta = parseJsonField<TokenSetMeta>(metadata['meta'], `${path}: meta`);
-    const names = parseJsonField<string[]>(metadata['sources'], `${path}: sources`);
-    const ids = new Int32Array(await readTensor(reader, 'input_ids', 'I32'));
-    const learned = new Uint8Array(await readTensor(reader, 'learned', 'U8'));
-    const offsets = new BigInt64Array(await readTensor(reader, 'sample_offsets', 'I64'));
-    const rows = new Int32Array(await readTensor(reader, 'rows', 'I32'));
-    const sources = new Int32Array(await readTensor(reader, 'sources', 'I32'));
-    checkIds(ids, meta.vocabSize, path);
-    const samples = cutSamples({ ids, learned, offsets, rows, sources, names }, path);
-    const text = await readFile(join(dir, REPORT_FILE), 'utf8');
-    const report = parseJsonField<DataReport>(text, join(dir, REPORT_FILE));
-    return { samples, meta, report };
-  } finally {
-    await reader.close();
+export async function openTokenSet(
+  path: string,
+  options: OpenTokenSetOptions = {},
+): Promise<TokenSet> {
+  const { files, description } = await locateTokenSet(path);
+  const samples =
+    files.kind === 'pretrain'
+      ? await readTexts(files, description, options)
+      : await readInstructions(files, description);
+  const largest = samples.reduce((max, sample) => Math.max(max, maxOf(sample.ids)), -1);
+  const meta = description?.meta ?? foreignMeta(samples, options.vocabSize ?? largest + 1);
+  for (const sample of samples) {
+    checkIds(sample.ids, options.vocabSize ?? meta.vocabSize, `${path}, row ${sample.row}`);
   }
+  const report = description === null ? reportOf(samples) : await readTokenSetReport(path);
+  return { samples, meta, report };
 }
 
-interface TokenArrays {
-  readonly ids: Int32Array;
-  readonly learned: Uint8Array;
-  readonly offsets: BigInt64Array;
-  readonly rows: Int32Array;
-  readonly sources: Int32Array;
-  readonly names: readonly string[];
-}
-
-function checkLengths(arrays: TokenArrays, path: string): void {
-  const { ids, learned, offsets, rows, sources } = arrays;
-  const count = rows.length;
-  if (learned.length !== ids.length) throw badSet(path, 'learned and input_ids differ in length');
-  if (offsets.length !== count + 1 || sources.length !== count) {
-    throw badSet(path, `${count} rows, ${offsets.length} offsets and ${sources.length} sources`);
+async function readTexts(
+  { files, kind, prefix }: Omit<TokenFileSet, 'level'>,
+  description: TokenSetDescription | null,
+  options: OpenTokenSetOptions,
+): Promise<StoredSample[]> {
+  const samples: StoredSample[] = [];
+  for (const file of files) {
+    await using reader = await TokenSetReader.open({ kind, prefix, files: [file] });
+    const origin = originFinder(description, file.prefix, reader.sequenceCount);
+    const pieces = { origin, maxLength: options.maxLength ?? Number.POSITIVE_INFINITY };
+    for await (const sample of textSamples(reader, pieces)) samples.push(sample);
   }
-  if (learned.some((flag) => flag > 1)) throw badSet(path, 'learned has a value other than 0, 1');
-}
-
-function cutSamples(arrays: TokenArrays, path: string): TokenizedSample[] {
-  checkLengths(arrays, path);
-  const { ids, learned, offsets, rows, sources, names } = arrays;
-  const samples: TokenizedSample[] = [];
-  let begin = 0;
-  for (let index = 0; index < rows.length; index++) {
-    const end = Number(offsets[index + 1]);
-    const source = names[sources[index] ?? -1];
-    const isInOrder = Number.isSafeInteger(end) && end > begin && end <= ids.length;
-    if (!isInOrder || Number(offsets[index]) !== begin) {
-      throw badSet(path, `sample_offsets[${index + 1}] is ${end} after ${begin}`);
-    }
-    if (source === undefined) throw badSet(path, `sources[${index}] is out of range`);
-    if (learned[begin] !== 0) throw badSet(path, `sample ${index} learns its first token`);
-    samples.push({
-      ids: ids.subarray(begin, end),
-      learned: learned.subarray(begin, end),
-      row: rows[index] ?? 0,
-      source,
-    });
-    begin = end;
-  }
-  if (begin !== ids.length) throw badSet(path, 'tokens follow the last sample');
   return samples;
 }
 
-async function readTensor(
-  reader: SafetensorsReader,
-  name: string,
-  dtype: string,
-): Promise<ArrayBuffer> {
-  const tensor = reader.tensors.get(name);
-  if (tensor === undefined) throw badSet(reader.files[0] ?? '', `tensor ${name} is missing`);
-  if (tensor.dtype !== dtype || tensor.shape.length !== 1) {
-    throw badSet(tensor.file, `tensor ${name} is ${tensor.dtype}; expected a list of ${dtype}`);
+async function readInstructions(
+  files: Omit<TokenFileSet, 'level'>,
+  description: TokenSetDescription | null,
+): Promise<StoredSample[]> {
+  if (files.kind !== 'instruction') {
+    throw badSet(
+      files.prefix,
+      `the data set is of kind ${files.kind}; supervised training reads instruction data and text`,
+    );
   }
-  const bytes = await reader.read(name);
-  return Uint8Array.from(bytes).buffer;
+  await using reader = await TokenSetReader.open(files);
+  const origin = originFinder(description, files.prefix, reader.sequenceCount);
+  const isPadded = description === null || (description.meta.packing ?? null) !== null;
+  const samples: StoredSample[] = [];
+  for await (const sample of instructionSamples(reader, { origin, isPadded })) samples.push(sample);
+  return samples;
+}
+
+/** Where sequence `i` comes from; without a record of that, sequence numbers stand in for rows. */
+function originFinder(
+  description: TokenSetDescription | null,
+  prefix: string,
+  count: number,
+): (sequence: number) => { row: number; source: string } {
+  const origins = description?.origins ?? null;
+  if (description === null || origins === null) {
+    const source = basename(prefix);
+    return (sequence) => ({ row: sequence + 1, source });
+  }
+  const { rows, sources } = origins;
+  if (rows.length !== count || sources.length !== count) {
+    throw badSet(
+      prefix,
+      `${rows.length} rows and ${sources.length} sources for ${count} sequences`,
+    );
+  }
+  return (sequence) => ({
+    row: rows[sequence] ?? 0,
+    source: description.sources[sources[sequence] ?? 0] ?? '',
+  });
+}
+
+function originsOf(samples: readonly TokenizedSample[], sources: readonly string[]): TokenOrigins {
+  const index = new Map(sources.map((name, i) => [name, i]));
+  return {
+    rows: Int32Array.from(samples, (sample) => sample.row),
+    sources: Int32Array.from(samples, (sample) => index.get(sample.source) ?? 0),
+  };
+}
+
+/** True when everything but the first token is learned as it is. */
+function isWhollyLearned({ learned, labels, segmentLengths }: StoredSample): boolean {
+  if (labels !== undefined || segmentLengths !== undefined) return false;
+  return learned.every((flag, i) => flag === (i === 0 ? 0 : 1));
+}
+
+function fieldOf(sample: StoredSample, field: string): Int32Array {
+  if (field === 'labels') {
+    const labels = new Int32Array(sample.ids.length);
+    fillLabels(sample, labels, 0);
+    return labels;
+  }
+  if (field !== 'attention_mask') return sample.ids;
+  const mask = new Int32Array(sample.ids.length).fill(1);
+  let at = 0;
+  for (const [i, length] of (sample.segmentLengths ?? []).entries()) {
+    mask.fill(i + 1, at, at + length);
+    at += length;
+  }
+  return mask;
 }
 
 function checkIds(ids: Int32Array, vocabSize: number, where: string): void {
-  const at = ids.findIndex((id) => id < 0 || id >= vocabSize);
+  const at = findForeignId(ids, vocabSize);
   if (at < 0) return;
   throw badSet(where, `token ${at} has the id ${ids[at]}; the vocabulary has ${vocabSize}`);
 }
 
-function parseJsonField<T>(text: string | undefined, where: string): T {
-  try {
-    return JSON.parse(text ?? '') as T;
-  } catch (cause) {
-    throw badSet(where, 'not JSON', cause);
-  }
+function foreignMeta(samples: readonly StoredSample[], vocabSize: number): TokenSetMeta {
+  const cutoffLength = samples.reduce((max, sample) => Math.max(max, sample.ids.length), 0);
+  return { vocabSize, template: null, cutoffLength, stopTokenIds: [] };
 }
 
-function bytesOf(array: Int32Array | BigInt64Array): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-}
-
-function badSet(where: string, what: string, cause?: unknown): TuneyardError {
-  return new TuneyardError(DATA_ERRORS.DATA_BAD_TOKEN_SET, `${where}: ${what}`, {
-    details: { where },
-    hint: 'Remove the directory and prepare the data again.',
-    cause,
-  });
+function reportOf(samples: readonly StoredSample[]): DataReport {
+  const rows = new Set(samples.map((sample) => sample.row)).size;
+  const none = { truncated: [], rejected: [], packCapacity: null };
+  return buildDataReport({ rows, keptRows: rows, samples, ...none });
 }
