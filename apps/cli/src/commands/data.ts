@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { StartCommand } from '../define-command.js';
 import { addDataCheckCommand } from './data-check.js';
+import { addDataHandlersCommand } from './data-handlers.js';
 import { addDataPreviewCommand } from './data-preview.js';
 import { addDataTemplatesCommand } from './data-templates.js';
 
@@ -14,4 +15,5 @@ export function addDataCommands(program: Command, start: StartCommand): void {
   addDataPreviewCommand(data, start);
   addDataCheckCommand(data, start);
   addDataTemplatesCommand(data, start);
+  addDataHandlersCommand(data, start);
 }

@@ -252,6 +252,12 @@ export function describeHandlers(): readonly HandlerDescription[] {
   return HANDLERS.map(({ open: _, ...description }) => description);
 }
 
+/** What one handler reads and learns, by its name or an alias. Throws: `DATA_UNKNOWN_HANDLER`. */
+export function describeHandler(name: string): HandlerDescription {
+  const { open: _, ...description } = findHandler(name);
+  return description;
+}
+
 /** Finds a handler by its name or an alias. Throws: `DATA_UNKNOWN_HANDLER` with the nearest names. */
 export function findHandler(name: string): HandlerEntry {
   const found = HANDLERS.find((entry) => entry.name === name || entry.aliases.includes(name));
