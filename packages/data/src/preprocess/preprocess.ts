@@ -217,11 +217,11 @@ function encodeSettingsOf(options: PreprocessOptions): EncodeSettings {
 function reportOf(
   { cutoffLength, packing }: PreprocessOptions,
   { report }: PartSurvey,
-  { samples }: WrittenTokens,
+  { samples: rows, tokens }: WrittenTokens,
 ): DataReport {
   return finishReport(report, {
     cutoffLength,
-    packing: packing === null ? null : { capacity: packing.capacity, rows: samples },
+    packing: packing === null ? null : { capacity: packing.capacity, rows, tokens },
   });
 }
 

@@ -17,6 +17,8 @@ export interface WrittenTokens {
   readonly prefix: string;
   /** Samples; rows after packing. */
   readonly samples: number;
+  /** Tokens of all samples, without the padding of packed rows. */
+  readonly tokens: number;
   readonly fields: readonly WrittenField[];
   /** 1-based row of each sample in its data set, and the index of the data set. */
   readonly rows: Int32Array;
@@ -50,10 +52,17 @@ export async function writeTokens(
       sets.push(await writeSet({ job, mix, total }, validation.prefix, (i) => held[i] === 1));
     }
     const written: WrittenTokens[] = [];
-    for (const { prefix, output, rows, datasets } of sets) {
+    for (const { prefix, output, tokens, rows, datasets } of sets) {
       const { samples } = output;
       const fields = await output.commit();
-      written.push({ prefix, samples, fields, rows: rows.take(), datasets: datasets.take() });
+      written.push({
+        prefix,
+        samples,
+        tokens,
+        fields,
+        rows: rows.take(),
+        datasets: datasets.take(),
+      });
     }
     return { train: defined(written[0], 'what was written'), validation: written[1] ?? null };
   } finally {
@@ -64,6 +73,7 @@ export async function writeTokens(
 interface OpenSet {
   readonly prefix: string;
   readonly output: TokenOutput;
+  tokens: number;
   readonly rows: Int32List;
   readonly datasets: Int32List;
 }
@@ -92,11 +102,14 @@ async function writeSet(
       vocabSize,
       ...(signal === undefined ? {} : { signal }),
     }),
+    tokens: 0,
     rows: new Int32List(),
     datasets: new Int32List(),
   };
   try {
-    const chosen = chosenBatches({ job, mix, total }, isWanted);
+    const chosen = chosenBatches({ job, mix, total }, isWanted, (tokens) => {
+      set.tokens += tokens;
+    });
     const batches = packing === null ? chosen : packedBatches(chosen, packing);
     for await (const batch of batches) {
       await set.output.append(batch);
@@ -113,12 +126,14 @@ async function writeSet(
 async function* chosenBatches(
   { job, mix, total }: Ordered,
   isWanted: (index: number) => boolean,
+  addTokens: (tokens: number) => void,
 ): AsyncGenerator<SampleBatch, void, undefined> {
   let before = 0;
   for await (const batch of orderedOf(job, mix)) {
     const first = before;
     const chosen = selectSamples(batch, (i) => isWanted(first + i));
     before += batch.rows.length;
+    addTokens(chosen.tokens[0]?.length ?? 0);
     if (chosen.rows.length > 0) yield chosen;
     job.options.onProgress?.({ phase: 'write', samples: before, totalSamples: total });
   }
