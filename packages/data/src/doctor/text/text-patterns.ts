@@ -10,8 +10,17 @@ import { deflateRawSync } from 'node:zlib';
  * UTF-8 read as Latin-1 or Windows-1252. Two-byte characters: Ã or Â and a sign that no word continues with; the
  * rest: leading and continuation characters that stand together in no language.
  */
-const MOJIBAKE =
-  /Ã[\u0080-\u009f¡-¹¼-¿Ÿ€‚ƒ„†‡ˆ‰Š‹ŒŽœžš]|Â[\u0080-\u009f¡-ª¬-º¿]|â€[\u0080-\u009f\u0090-\u009d™œžŸ˜“”¢¦¡"]|â‚¬|ï¿½|ðŸ[\u0080-\u00bf\u2000-\u2122ŠŒŽœžŸŠ]|(?:[äåæçèé][\u0080-\u00bfŠŒŽœžŸ€‚ƒ„…†‡ˆ‰‹“”•–—˜™š›]{2}){2}|(?:[ÐÑ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ“”•–—˜™š›œžŸ]){3}/;
+const MOJIBAKE = new RegExp(
+  [
+    // Latin-1: a leading byte before a C1 control character, which no text holds.
+    '[\\u00c2-\\u00f4][\\u0080-\\u009f]',
+    'Ã[¡-¹¼-¿Ÿ€‚ƒ„†‡ˆ‰Š‹ŒŽœžš]',
+    'Â[¡-ª¬-º¿]',
+    'â€[™œžŸ˜“”¢¦¡"]|â‚¬|ï¿½|ðŸ[¡-¿‘’“”•–—˜™š›œžŸ‡Š‹ŒŽ€]',
+    '(?:[äåæçèé][¡-¿ŠŒŽœžŸ€‚ƒ„…†‡ˆ‰‹“”•–—˜™š›]{2}){2}',
+    '(?:[ÐÑ][¡-¿€‚ƒ„…†‡ˆ‰Š‹ŒŽ“”•–—˜™š›œžŸ]){3}',
+  ].join('|'),
+);
 
 /** Text that was decoded with the wrong encoding. */
 export function findMojibake(text: string): string | undefined {
@@ -113,7 +122,9 @@ const EMAIL = /[A-Za-z0-9][\w.+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2
 const EXAMPLE_DOMAIN =
   /@(?:[\w-]+\.)*(?:example|test|invalid|localhost|email|domain|company|yourdomain)(?:\.\w+)?$/i;
 const PHONE =
-  /(?:^|[\s(:])(?:\+\d{1,3}[ .-]?\(?\d{1,4}\)?(?:[ .-]?\d{2,4}){2,4}|\(\d{3}\) ?\d{3}-\d{4}|\d{3}-\d{3}-\d{4}|1[3-9]\d{9})(?=$|[\s),.;!?])/;
+  /(?:^|[\s(:])(?:\+\d{1,3}[ .-]?\(?\d{1,4}\)?(?:[ .-]?\d{2,4}){2,4}|\(\d{3}\) ?\d{3}-\d{4}|\d{3}-\d{3}-\d{4})(?=$|[\s),.;!?])/;
+/** Eleven digits alone are a phone number in Chinese text; elsewhere they may be anything. */
+const CHINESE_PHONE = /(?<!\d)1[3-9]\d{9}(?!\d)/;
 
 /** An e-mail address or a phone number, shown with its middle hidden; not those made for examples. */
 export function findPersonal(text: string): string | undefined {
@@ -121,7 +132,9 @@ export function findPersonal(text: string): string | undefined {
     ? text.match(EMAIL)?.find((address) => !EXAMPLE_DOMAIN.test(address))
     : undefined;
   if (mail !== undefined) return hideMiddle(mail);
-  const phone = PHONE.exec(text)?.[0].replace(/^[\s(:]+/, '');
+  const found =
+    PHONE.exec(text) ?? (/[\u4e00-\u9fff]/.test(text) ? CHINESE_PHONE.exec(text) : null);
+  const phone = found?.[0].replace(/^[\s(:]+/, '');
   // 555 stands for made-up numbers in North America.
   return phone === undefined || /\b555\b/.test(phone) ? undefined : hideMiddle(phone);
 }
