@@ -14,7 +14,7 @@ import { concatenateIds } from './concatenate-ids.js';
 import type { Dialogue, PromptTemplate, TextPromptTemplate } from './prompt-template.js';
 import { countLearned, type TokenizedSample } from './samples.js';
 import { type TokenSpan, tokenizeSegments } from './segments.js';
-import { buildSlotSample, slotLength, toTokenizedSample } from './slot-sample.js';
+import { buildSlotSample, slotLength } from './slot-sample.js';
 import type { SlotPromptTemplate } from './slot-template.js';
 import { type TokenTurn, truncateTurns } from './truncate.js';
 
@@ -74,10 +74,11 @@ function encodeSlots(
   if (refused !== undefined) return refused;
   const { cutoffLength, maskHistory = false, trainOnPrompt = false } = options;
   const built = buildSlotSample(turns, template, { cutoffLength, maskHistory, trainOnPrompt });
-  const isCut = fullLength > built.ids.length;
-  return built.hasAnswer || trainOnPrompt
-    ? finish(toTokenizedSample(built, conversation), fullLength)
-    : reject('nothing_learned', nothingLearned(isCut));
+  const { hasAnswer, ...parts } = built;
+  const { source, row } = conversation;
+  return hasAnswer || trainOnPrompt
+    ? finish({ ...parts, row, source }, fullLength)
+    : reject('nothing_learned', nothingLearned(fullLength > built.ids.length));
 }
 
 function encodeText(

@@ -5,7 +5,6 @@
  * test/fixtures/llama-factory. One deviation: a question that is cut to nothing gets no label of its own, where the
  * original adds one that has no token and so shifts all that follow.
  */
-import { concatenateIds } from './concatenate-ids.js';
 import { IGNORE_LABEL, type TokenizedSample } from './samples.js';
 import type { SlotPromptTemplate } from './slot-template.js';
 import { shareLength, type TokenTurn } from './truncate.js';
@@ -24,8 +23,13 @@ export interface LabeledIds {
   readonly labels: Int32Array;
 }
 
-/** A sample before it has its place, and whether any of its answers is learned. */
-export interface SlotSample extends LabeledIds {
+/** A sample without its place, and whether any of its answers is learned. */
+export interface SlotSample extends Pick<TokenizedSample, 'ids' | 'learned'> {
+  /**
+   * Present where labels are not simply the learned tokens. Position 0 may have one, as in the original, though it is
+   * never predicted and counts as masked.
+   */
+  readonly labels?: Int32Array;
   readonly hasAnswer: boolean;
 }
 
@@ -41,64 +45,73 @@ export function slotLength(turns: readonly TokenTurn[], template: SlotPromptTemp
  */
 export function buildSlotSample(
   turns: readonly TokenTurn[],
-  template: SlotPromptTemplate,
+  { endTokenId }: SlotPromptTemplate,
   options: SlotSampleOptions,
 ): SlotSample {
-  const { endTokenId } = template;
-  const parts: LabeledIds[] = [];
-  let used = endTokenId === null ? 0 : 1;
-  let hasAnswer = false;
-  for (const [index, turn] of (options.maskHistory ? turns.toReversed() : turns).entries()) {
-    if (used >= options.cutoffLength) break;
+  const kept = keepTurns(turns, endTokenId === null ? 0 : 1, options);
+  const end = endTokenId === null ? 0 : 1;
+  const length = kept.reduce((sum, turn) => sum + turn.source.length + turn.target.length, end);
+  const ids = new Int32Array(length);
+  const learned = new Uint8Array(length);
+  const hasLabels = endTokenId !== null || options.trainOnPrompt;
+  const labels = hasLabels ? new Int32Array(length).fill(IGNORE_LABEL) : undefined;
+  let at = 0;
+  const add = (part: Int32Array, isLearned: boolean) => {
+    ids.set(part, at);
+    if (isLearned) {
+      learned.fill(1, at, at + part.length);
+      labels?.set(part, at);
+    }
+    at += part.length;
+  };
+  for (const { source, target, isLearned } of kept) {
+    const first = at;
+    add(source, options.trainOnPrompt);
+    if (endTokenId !== null && source.length > 0) {
+      learned[first] = 1;
+      labels?.fill(endTokenId, first, first + 1);
+    }
+    add(target, isLearned);
+  }
+  if (endTokenId !== null) add(Int32Array.of(endTokenId), true);
+  learned.fill(0, 0, 1);
+  const hasAnswer = kept.some((turn) => turn.isLearned && turn.target.length > 0);
+  return labels === undefined ? { ids, learned, hasAnswer } : { ids, learned, labels, hasAnswer };
+}
+
+interface KeptTurn extends TokenTurn {
+  readonly isLearned: boolean;
+}
+
+function keepTurns(
+  turns: readonly TokenTurn[],
+  reserved: number,
+  { cutoffLength, maskHistory }: SlotSampleOptions,
+): KeptTurn[] {
+  const kept: KeptTurn[] = [];
+  let used = reserved;
+  for (const turn of maskHistory ? turns.toReversed() : turns) {
+    if (used >= cutoffLength) break;
     const lengths = { source: turn.source.length, target: turn.target.length };
-    const kept = shareLength(lengths, options.cutoffLength - used);
-    used += kept.source + kept.target;
-    const source = turn.source.subarray(0, kept.source);
-    const target = turn.target.subarray(0, kept.target);
-    const isLearned = !options.maskHistory || index === 0;
-    hasAnswer ||= isLearned && kept.target > 0;
-    parts.push({
-      ids: concatenateIds([source, target]),
-      labels: concatenateIds([
-        sourceLabels(source, endTokenId, options.trainOnPrompt),
-        isLearned ? target : masked(target.length),
-      ]),
+    const share = shareLength(lengths, cutoffLength - used);
+    used += share.source + share.target;
+    kept.push({
+      source: turn.source.subarray(0, share.source),
+      target: turn.target.subarray(0, share.target),
+      isLearned: !maskHistory || kept.length === 0,
     });
   }
-  if (options.maskHistory) parts.reverse();
-  const end = endTokenId === null ? [] : [Int32Array.of(endTokenId)];
-  return {
-    ids: concatenateIds([...parts.map((part) => part.ids), ...end]),
-    labels: concatenateIds([...parts.map((part) => part.labels), ...end]),
-    hasAnswer,
-  };
-}
-
-function masked(length: number): Int32Array {
-  return new Int32Array(length).fill(IGNORE_LABEL);
-}
-
-function sourceLabels(
-  source: Int32Array,
-  endTokenId: number | null,
-  trainOnPrompt: boolean,
-): Int32Array {
-  if (trainOnPrompt) return source;
-  const labels = masked(source.length);
-  if (endTokenId !== null && labels.length > 0) labels[0] = endTokenId;
-  return labels;
+  return maskHistory ? kept.reverse() : kept;
 }
 
 /**
- * The form that trainers read. Labels are kept where they are not the tokens themselves; at position 0, which is never
- * predicted, they are kept as the original writes them but count as masked.
+ * The form that trainers read, from ids and labels. Labels are kept where they are not the tokens themselves.
  */
 export function toTokenizedSample(
   { ids, labels }: LabeledIds,
-  origin: { readonly source: string; readonly row: number },
+  { source, row }: { readonly source: string; readonly row: number },
 ): TokenizedSample {
   const learned = Uint8Array.from(labels, (label, i) => (i > 0 && label !== IGNORE_LABEL ? 1 : 0));
   const isPlain = labels.every((label, i) => label === (learned[i] === 1 ? ids[i] : IGNORE_LABEL));
-  const { source, row } = origin;
   return isPlain ? { ids, learned, row, source } : { ids, learned, labels, row, source };
 }

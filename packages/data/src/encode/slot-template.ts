@@ -11,13 +11,20 @@
  * Source: LLaMA-Factory v0.9.3, `data/template.py`. Checked against: it, test/fixtures/llama-factory.
  */
 import { isRejection, type Rejection, reject } from '../handlers/conversation.js';
-import type { Slot, TemplateSpec, ToolFormat } from '../templates/index.js';
-import { fillSlots, type TurnSlots, turnSlots } from '../templates/slots/slot-spec.js';
+import type { TemplateSpec, ToolFormat } from '../templates/index.js';
+import { type TurnSlots, turnSlots } from '../templates/slots/slot-spec.js';
 import { BadTools, describeTools, writeCalls } from '../templates/tools/tool-formats.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { concatenateIds } from './concatenate-ids.js';
 import type { Dialogue } from './prompt-template.js';
 import { readCalls, type SlotDialogue, type SlotMessage, slotDialogue } from './slot-messages.js';
+import {
+  compileSlots,
+  encodePieces,
+  encodeText,
+  frameText,
+  type SlotPiece,
+} from './slot-pieces.js';
 import type { SlotTokens } from './slot-tokens.js';
 import type { TokenTurn } from './truncate.js';
 
@@ -91,17 +98,31 @@ const NO_TURN = 'there is no answer to encode';
 
 class SlotWriter {
   readonly #spec: TemplateSpec;
-  readonly #slots: TurnSlots;
+  readonly #pieces: { readonly [part in keyof TurnSlots]: readonly SlotPiece[] };
   readonly #settings: SlotSettings;
   readonly #toolFormat: ToolFormat;
   readonly #thought: { readonly words: readonly [string, string]; readonly emptyIds: Int32Array };
   readonly #thinking: boolean | null;
+  /** Most data sets have one system text: the last one is kept with its ids. */
+  #lastSystem: { readonly text: string; readonly ids: Int32Array } = {
+    text: '',
+    ids: new Int32Array(0),
+  };
 
   constructor(spec: TemplateSpec, settings: SlotSettings) {
     const { tokenizer } = settings.tokens;
     const words = spec.thoughtWords ?? (['<think>', '</think>'] as const);
+    const slots = turnSlots(spec, settings.toolFormat);
+    const compile = (part: keyof TurnSlots) => compileSlots(slots[part], settings.tokens);
     this.#spec = spec;
-    this.#slots = turnSlots(spec, settings.toolFormat);
+    this.#pieces = {
+      prefix: compile('prefix'),
+      system: compile('system'),
+      user: compile('user'),
+      assistant: compile('assistant'),
+      function: compile('function'),
+      observation: compile('observation'),
+    };
     this.#settings = settings;
     this.#toolFormat = settings.toolFormat ?? spec.toolFormat ?? 'default';
     this.#thought = { words, emptyIds: encodeText(`${words[0]}\n\n${words[1]}\n\n`, tokenizer) };
@@ -150,9 +171,9 @@ class SlotWriter {
     try {
       const encoded: Int32Array[] = [];
       for (const [index, message] of dialogue.messages.entries()) {
-        const slots = this.#messageSlots(dialogue, message, index);
-        if (isRejection(slots)) return slots;
-        encoded.push(this.#slotIds(slots));
+        const content = this.#contentOf(message);
+        if (isRejection(content)) return content;
+        encoded.push(this.#messageIds(dialogue, message, content, index));
       }
       return encoded;
     } catch (error) {
@@ -161,49 +182,51 @@ class SlotWriter {
     }
   }
 
-  #messageSlots(
+  #messageIds(
     dialogue: SlotDialogue,
-    message: SlotMessage,
+    { role }: SlotMessage,
+    content: string,
     index: number,
-  ): readonly Slot[] | Rejection {
-    const content = this.#contentOf(message);
-    if (isRejection(content)) return content;
-    const slots = this.#slots[message.role];
-    const systemInUser = this.#spec.systemInUser === true;
-    const system = index === 0 ? this.#systemSlots(dialogue) : [];
-    const opening = index === 0 ? fillSlots(this.#slots.prefix, '') : [];
-    if (!systemInUser) {
-      const number = message.role === 'user' ? String(Math.floor(index / 2)) : null;
-      return [...opening, ...system, ...fillSlots(slots, content, number)];
+  ): Int32Array {
+    const { tokenizer } = this.#settings.tokens;
+    const isInside = this.#spec.systemInUser === true;
+    const number = role === 'user' && !isInside ? Math.floor(index / 2) : null;
+    if (index > 0) return encodePieces(this.#pieces[role], content, number, tokenizer);
+    const prefix = encodePieces(this.#pieces.prefix, '', null, tokenizer);
+    const system = this.#systemText(dialogue);
+    if (system === null) {
+      const turn = encodePieces(this.#pieces[role], content, number, tokenizer);
+      return concatenateIds([prefix, turn]);
     }
-    // Where the system text is part of the question, only the first slot of its frame is used.
-    const text = typeof system[0] === 'string' ? system[0] : '';
-    return [...opening, ...fillSlots(slots, message.role === 'user' ? text + content : content)];
+    if (isInside) {
+      // Where the system text is part of the question, only the first slot of its frame is used.
+      const framed = frameText(this.#pieces.system, system) + content;
+      return concatenateIds([prefix, encodePieces(this.#pieces[role], framed, null, tokenizer)]);
+    }
+    const turn = encodePieces(this.#pieces[role], content, number, tokenizer);
+    return concatenateIds([prefix, this.#systemIds(system), turn]);
   }
 
-  #systemSlots({ system, tools }: SlotDialogue): readonly Slot[] {
+  /** System text with the description of the tools; null when there is neither. */
+  #systemText({ system, tools }: SlotDialogue): string | null {
     const { defaultSystem, date } = this.#settings;
     const text = system || (defaultSystem ?? this.#spec.defaultSystem ?? '');
-    if (text === '' && tools === null) return [];
-    const described = tools === null ? '' : describeTools(this.#toolFormat, tools, { date });
-    return fillSlots(this.#slots.system, text + described);
+    if (tools === null) return text === '' ? null : text;
+    return text + describeTools(this.#toolFormat, tools, { date });
+  }
+
+  #systemIds(text: string): Int32Array {
+    if (text !== this.#lastSystem.text || text === '') {
+      const { tokenizer } = this.#settings.tokens;
+      this.#lastSystem = { text, ids: encodePieces(this.#pieces.system, text, null, tokenizer) };
+    }
+    return this.#lastSystem.ids;
   }
 
   #contentOf(message: SlotMessage): string | Rejection {
     if (message.role !== 'function') return message.content;
     const read = readCalls(message.content);
     return isRejection(read) ? read : read.thought + writeCalls(this.#toolFormat, read.calls);
-  }
-
-  #slotIds(slots: readonly Slot[]): Int32Array {
-    const { tokenizer, eosTokenId } = this.#settings.tokens;
-    const parts = slots.map((slot): Int32Array | readonly number[] => {
-      if (typeof slot === 'string') return encodeText(slot, tokenizer);
-      if ('token' in slot) return [tokenizer.tokenToId(slot.token) ?? 0];
-      if (slot.special === 'eos') return [eosTokenId];
-      return tokenizer.bosTokenId === null ? [] : [tokenizer.bosTokenId];
-    });
-    return concatenateIds(parts);
   }
 
   #withThought(turn: TokenTurn, answer: SlotMessage | undefined): TokenTurn {
@@ -232,10 +255,6 @@ class SlotWriter {
     content += message.content.slice(at);
     return { ...message, content: content.replace(/^\n+/, '') };
   }
-}
-
-function encodeText(text: string, tokenizer: Tokenizer): Int32Array {
-  return tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: true });
 }
 
 function idsAt(encoded: readonly Int32Array[], index: number): Int32Array {
