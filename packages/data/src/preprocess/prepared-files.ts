@@ -5,14 +5,19 @@
 import { createHash } from 'node:crypto';
 import { access, mkdir, readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { TuneyardError } from '@tuneyard/core';
+import { defined, TuneyardError } from '@tuneyard/core';
 import { writeFileAtomically } from '@tuneyard/formats';
 import { DATA_ERRORS } from '../errors.js';
 import type { HandlerKind } from '../handlers/row-handler.js';
 import type { DataReport } from '../report/data-report.js';
 import { stampsOf, tokenizerFilesIn } from './file-stamps.js';
 import { withOutputLock } from './output-lock.js';
-import { findInputs, type PreprocessOptions, preprocess } from './preprocess.js';
+import {
+  findInputs,
+  type PreprocessOptions,
+  type PreprocessOutput,
+  preprocess,
+} from './preprocess.js';
 import type { WrittenField } from './token-outputs.js';
 import type { WrittenTokens } from './write-tokens.js';
 
@@ -53,7 +58,8 @@ export interface PreparedFiles {
 }
 
 /** Options of {@link prepareFiles}; the working directory lies beside the files. */
-export type PrepareFilesOptions = Omit<PreprocessOptions, 'workDir'> & {
+export type PrepareFilesOptions = Omit<PreprocessOptions, 'workDir' | 'train'> & {
+  readonly train: PreprocessOutput;
   /** Replace files that another job has written. */
   readonly overwrite: boolean;
 };
@@ -86,7 +92,7 @@ export async function prepareFiles(options: PrepareFilesOptions): Promise<Prepar
     vocabSize: result.tokenizer.vocabSize,
     stopTokenIds: result.stopTokenIds,
     sequenceLength: options.cutoffLength,
-    train: recorded(result.train),
+    train: recorded(defined(result.train, 'the training set')),
     validation: result.validation === null ? null : recorded(result.validation),
     report: result.report,
   };

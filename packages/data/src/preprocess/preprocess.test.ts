@@ -116,13 +116,13 @@ describe('preprocess', () => {
     for (const unitBytes of [64, 700, 1 << 20]) {
       const options = optionsFor([path], alpaca, { unitBytes });
       const { report, train } = await preprocess(options);
-      const ids = await readField(options.train.prefix, 'packed_input_ids');
-      const labels = await readField(options.train.prefix, 'packed_labels');
-      const masks = await readField(options.train.prefix, 'packed_attention_mask');
+      const ids = await readField(options.train!.prefix, 'packed_input_ids');
+      const labels = await readField(options.train!.prefix, 'packed_labels');
+      const masks = await readField(options.train!.prefix, 'packed_attention_mask');
       expect(ids).toEqual(expected.map(([first]) => first));
       expect(labels).toEqual(expected.map(([, second]) => second));
       expect(masks).toEqual(expected.map(([first]) => first!.map(() => 1)));
-      expect(train.samples).toBe(expected.length);
+      expect(train!.samples).toBe(expected.length);
       expect(report.rows).toBe(120);
       expect(report.dropped.malformed_json?.rows.map(({ row }) => row)).toEqual([
         6, 23, 40, 57, 74, 91, 108,
@@ -141,7 +141,7 @@ describe('preprocess', () => {
     for (const path of [lines, packed, array]) {
       const options = optionsFor([path], text, { unitBytes: 512 });
       await preprocess(options);
-      outputs.push(await readFile(`${options.train.prefix}_text_document.bin`));
+      outputs.push(await readFile(`${options.train!.prefix}_text_document.bin`));
     }
     expect(outputs[1]).toEqual(outputs[0]);
     expect(outputs[2]).toEqual(outputs[0]);
@@ -152,7 +152,7 @@ describe('preprocess', () => {
     const documents = (await naiveRows(path, text)).flat().map(([ids]) => ids!);
     const whole = optionsFor([path], text);
     await preprocess(whole);
-    expect(await readField(whole.train.prefix, 'text')).toEqual(documents);
+    expect(await readField(whole.train!.prefix, 'text')).toEqual(documents);
     const cut = optionsFor([path], text, { documentLength: 16 });
     const { report } = await preprocess(cut);
     const pieces = documents.flatMap((ids) => {
@@ -160,7 +160,7 @@ describe('preprocess', () => {
       for (let at = 0; at < ids.length - 1; at += 16) parts.push(ids.slice(at, at + 16));
       return parts;
     });
-    expect(await readField(cut.train.prefix, 'text')).toEqual(pieces);
+    expect(await readField(cut.train!.prefix, 'text')).toEqual(pieces);
     expect(report.split.count).toBe(documents.filter((ids) => ids.length > 17).length);
   });
 
@@ -181,7 +181,7 @@ describe('preprocess', () => {
           for (const fields of rows[dataset]![row]!) expected.push(fields[0]!);
         }
       }
-      expect(await readField(options.train.prefix, 'packed_input_ids')).toEqual(expected);
+      expect(await readField(options.train!.prefix, 'packed_input_ids')).toEqual(expected);
     }
   });
 
@@ -208,7 +208,7 @@ describe('preprocess', () => {
     expect(repeated).toBeGreaterThan(5);
     expect(report.dropped.duplicate?.count).toBe(repeated);
     expect(report.dropped.duplicate?.rows[0]).toMatchObject({ source: 'd1', row: 41 });
-    expect(await readField(options.train.prefix, 'packed_input_ids')).toEqual(expected);
+    expect(await readField(options.train!.prefix, 'packed_input_ids')).toEqual(expected);
   });
 
   it('holds samples out as planned, and says which rows they are', async () => {
@@ -219,7 +219,7 @@ describe('preprocess', () => {
     const result = await preprocess(options);
     const held = new Set(planSplit({ count: samples.length, valSize: 0.2, seed: 7 }).validation);
     const ids = samples.map(([first]) => first!);
-    expect(await readField(options.train.prefix, 'packed_input_ids')).toEqual(
+    expect(await readField(options.train!.prefix, 'packed_input_ids')).toEqual(
       ids.filter((_, i) => !held.has(i)),
     );
     expect(await readField(validation.prefix, 'packed_input_ids')).toEqual(
@@ -255,7 +255,7 @@ describe('preprocess', () => {
       ...new Array<number>(64 - values.length).fill(filler),
     ];
     const rows = packs.map((pack) => pack.map((i) => samples[i]!));
-    expect(await readField(options.train.prefix, 'packed_input_ids')).toEqual(
+    expect(await readField(options.train!.prefix, 'packed_input_ids')).toEqual(
       rows.map((row) =>
         pad(
           row.flatMap(([ids]) => ids!),
@@ -263,7 +263,7 @@ describe('preprocess', () => {
         ),
       ),
     );
-    expect(await readField(options.train.prefix, 'packed_labels')).toEqual(
+    expect(await readField(options.train!.prefix, 'packed_labels')).toEqual(
       rows.map((row) =>
         pad(
           row.flatMap(([, labels]) => labels!),
@@ -271,7 +271,7 @@ describe('preprocess', () => {
         ),
       ),
     );
-    expect(await readField(options.train.prefix, 'packed_attention_mask')).toEqual(
+    expect(await readField(options.train!.prefix, 'packed_attention_mask')).toEqual(
       rows.map((row) =>
         pad(
           row.flatMap(([ids], i) => ids!.map(() => i + 1)),
@@ -279,7 +279,7 @@ describe('preprocess', () => {
         ),
       ),
     );
-    expect(train.samples).toBe(packs.length);
+    expect(train!.samples).toBe(packs.length);
     expect(report.packing?.rows).toBe(packs.length);
   });
 
@@ -303,8 +303,8 @@ describe('preprocess', () => {
     for (const field of ['input_ids', 'labels', 'attention_mask']) {
       for (const end of ['bin', 'idx']) {
         const name = `_packed_${field}_document.${end}`;
-        expect(await readFile(options.train.prefix + name)).toEqual(
-          await readFile(whole.train.prefix + name),
+        expect(await readFile(options.train!.prefix + name)).toEqual(
+          await readFile(whole.train!.prefix + name),
         );
       }
     }
@@ -330,7 +330,7 @@ describe('preprocess', () => {
     const { report } = await preprocess({ ...options, datasets: [{ spec, handler: alpaca }] });
     expect(report.rows).toBe(33);
     const expected = (await naiveRows(path, alpaca)).slice(0, 33).flat();
-    expect(await readField(options.train.prefix, 'packed_input_ids')).toEqual(
+    expect(await readField(options.train!.prefix, 'packed_input_ids')).toEqual(
       expected.map(([ids]) => ids),
     );
   });
@@ -345,11 +345,8 @@ describe('preprocess', () => {
 
 describe('prepared files', () => {
   const prepare = (path: string, prefix: string, changes: Partial<PreprocessOptions> = {}) => {
-    const { workDir: _w, ...options } = optionsFor([path], alpaca, {
-      train: { prefix },
-      ...changes,
-    });
-    return prepareFiles({ ...options, overwrite: false });
+    const { workDir: _w, ...options } = optionsFor([path], alpaca, changes);
+    return prepareFiles({ ...options, train: { prefix }, overwrite: false });
   };
 
   it('are made once, and not replaced by those of another job', async () => {

@@ -64,8 +64,9 @@ export interface PreprocessOptions {
   readonly seed: number;
   /** Null = one sample a row. */
   readonly packing: WindowOptions | null;
-  readonly train: PreprocessOutput;
-  /** Where held-out samples go; needed when there are any. */
+  /** Where samples to train on go; null = they are not written. */
+  readonly train: PreprocessOutput | null;
+  /** Where held-out samples go; null = they are not written. */
   readonly validation: PreprocessOutput | null;
   readonly dtype: WrittenDtype | 'auto';
   /** For parts; an interrupted job of the same options goes on from there. Removed at the end. */
@@ -93,7 +94,9 @@ export interface PreprocessResult {
   readonly template: string | null;
   readonly stopTokenIds: readonly number[];
   readonly report: DataReport;
-  readonly train: WrittenTokens;
+  /** JSON keys of raw text, else the fields of samples. */
+  readonly fields: readonly string[];
+  readonly train: WrittenTokens | null;
   readonly validation: WrittenTokens | null;
   readonly workers: number;
   /** Parts taken from an interrupted run. */
@@ -156,6 +159,7 @@ export async function preprocess(options: PreprocessOptions): Promise<Preprocess
     template: encoding.template?.name ?? null,
     stopTokenIds: encoding.template?.stopTokenIds ?? [],
     report: reportOf(options, survey, train),
+    fields,
     train,
     validation,
     workers,
@@ -217,12 +221,12 @@ function encodeSettingsOf(options: PreprocessOptions): EncodeSettings {
 function reportOf(
   { cutoffLength, packing }: PreprocessOptions,
   { report }: PartSurvey,
-  { samples: rows, tokens }: WrittenTokens,
+  written: WrittenTokens | null,
 ): DataReport {
-  return finishReport(report, {
-    cutoffLength,
-    packing: packing === null ? null : { capacity: packing.capacity, rows, tokens },
-  });
+  if (packing === null || written === null) return finishReport(report, { cutoffLength });
+  const { samples: rows, tokens } = written;
+  const { capacity } = packing;
+  return finishReport(report, { cutoffLength, packing: { capacity, rows, tokens } });
 }
 
 function withSignal({ signal }: Pick<PreprocessOptions, 'signal'>): {

@@ -1,5 +1,5 @@
 /** The second half of preprocessing: parts are put in order, split, packed and written. */
-import { defined } from '@tuneyard/core';
+import { IGNORE_LABEL } from '../encode/samples.js';
 import type { HandlerKind } from '../handlers/row-handler.js';
 import { planMixing } from '../mixing/plan-mixing.js';
 import { planSplit } from '../mixing/plan-split.js';
@@ -19,6 +19,10 @@ export interface WrittenTokens {
   readonly samples: number;
   /** Tokens of all samples, without the padding of packed rows. */
   readonly tokens: number;
+  /** Tokens that are learned. */
+  readonly learnedTokens: number;
+  /** Tokens of the longest sample, before packing. */
+  readonly longest: number;
   readonly fields: readonly WrittenField[];
   /** 1-based row of each sample in its data set, and the index of the data set. */
   readonly rows: Int32Array;
@@ -40,42 +44,44 @@ export interface WriteJob {
  */
 export async function writeTokens(
   job: WriteJob,
-): Promise<{ readonly train: WrittenTokens; readonly validation: WrittenTokens | null }> {
+): Promise<{ readonly train: WrittenTokens | null; readonly validation: WrittenTokens | null }> {
   const { valSize, seed, train, validation } = job.options;
   const mix = mixOf(job);
   const total = await countSamples(job, mix);
   const held = valSize === 0 ? null : heldFlags(total, valSize, seed);
-  const sets: OpenSet[] = [];
+  const sets: (OpenSet | null)[] = [];
   try {
-    sets.push(await writeSet({ job, mix, total }, train.prefix, (i) => held?.[i] !== 1));
-    if (held !== null && validation !== null) {
-      sets.push(await writeSet({ job, mix, total }, validation.prefix, (i) => held[i] === 1));
+    for (const [part, output] of [train, validation].entries()) {
+      const isAsked = output !== null && (part === 0 || held !== null);
+      const isWanted = (i: number): boolean => (held?.[i] ?? 0) === part;
+      sets.push(isAsked ? await writeSet({ job, mix, total }, output.prefix, isWanted) : null);
     }
-    const written: WrittenTokens[] = [];
-    for (const { prefix, output, tokens, rows, datasets } of sets) {
-      const { samples } = output;
-      const fields = await output.commit();
-      written.push({
-        prefix,
-        samples,
-        tokens,
-        fields,
-        rows: rows.take(),
-        datasets: datasets.take(),
-      });
-    }
-    return { train: defined(written[0], 'what was written'), validation: written[1] ?? null };
+    const written: (WrittenTokens | null)[] = [];
+    for (const set of sets) written.push(set === null ? null : await commitSet(set));
+    return { train: written[0] ?? null, validation: written[1] ?? null };
   } finally {
-    for (const { output } of sets) await output.discard();
+    for (const set of sets) await set?.output.discard();
   }
 }
 
 interface OpenSet {
   readonly prefix: string;
   readonly output: TokenOutput;
-  tokens: number;
+  readonly counts: { tokens: number; learnedTokens: number; longest: number };
   readonly rows: Int32List;
   readonly datasets: Int32List;
+}
+
+async function commitSet({
+  prefix,
+  output,
+  counts,
+  rows,
+  datasets,
+}: OpenSet): Promise<WrittenTokens> {
+  const { samples } = output;
+  const fields = await output.commit();
+  return { prefix, samples, ...counts, fields, rows: rows.take(), datasets: datasets.take() };
 }
 
 interface Ordered {
@@ -102,14 +108,14 @@ async function writeSet(
       vocabSize,
       ...(signal === undefined ? {} : { signal }),
     }),
-    tokens: 0,
+    counts: { tokens: 0, learnedTokens: 0, longest: 0 },
     rows: new Int32List(),
     datasets: new Int32List(),
   };
   try {
-    const chosen = chosenBatches({ job, mix, total }, isWanted, (tokens) => {
-      set.tokens += tokens;
-    });
+    const chosen = chosenBatches({ job, mix, total }, isWanted, (batch) =>
+      addCounts(set.counts, batch, job),
+    );
     const batches = packing === null ? chosen : packedBatches(chosen, packing);
     for await (const batch of batches) {
       await set.output.append(batch);
@@ -123,17 +129,35 @@ async function writeSet(
   }
 }
 
+function addCounts(
+  counts: OpenSet['counts'],
+  batch: SampleBatch,
+  { kind, fields }: WriteJob,
+): void {
+  const labels = fields.findIndex((field) => field.endsWith('labels'));
+  for (const [i, length] of (batch.lengths[0] ?? []).entries()) {
+    const longest = batch.lengths.reduce((most, lengths) => Math.max(most, lengths[i] ?? 0), 0);
+    counts.longest = Math.max(counts.longest, longest);
+    // Every token of a text is learned but its first.
+    if (kind === 'pretrain') counts.learnedTokens += Math.max(0, length - 1);
+  }
+  counts.tokens += batch.tokens[0]?.length ?? 0;
+  for (const label of batch.tokens[labels] ?? []) {
+    if (label !== IGNORE_LABEL) counts.learnedTokens++;
+  }
+}
+
 async function* chosenBatches(
   { job, mix, total }: Ordered,
   isWanted: (index: number) => boolean,
-  addTokens: (tokens: number) => void,
+  count: (batch: SampleBatch) => void,
 ): AsyncGenerator<SampleBatch, void, undefined> {
   let before = 0;
   for await (const batch of orderedOf(job, mix)) {
     const first = before;
     const chosen = selectSamples(batch, (i) => isWanted(first + i));
     before += batch.rows.length;
-    addTokens(chosen.tokens[0]?.length ?? 0);
+    count(chosen);
     if (chosen.rows.length > 0) yield chosen;
     job.options.onProgress?.({ phase: 'write', samples: before, totalSamples: total });
   }
