@@ -39,7 +39,23 @@ export function parseAlpaca(
   const response = requiredText(record, columns.response);
   if (isRejection(response)) return response;
   const messages = [...question.messages, { role: 'assistant', content: response } as const];
-  return checkTurns(messages) ?? { ...question, messages };
+  const path = (index: number) => alpacaPath(messages, index, columns);
+  return checkTurns(messages, { path }) ?? { ...question, messages };
+}
+
+/** Where a message of an Alpaca record, or of its question alone, stands in it. */
+export function alpacaPath(
+  messages: readonly ConversationMessage[],
+  index: number,
+  columns: RecordColumns,
+): string {
+  const hasSystem = messages[0]?.role === 'system';
+  const at = hasSystem ? index - 1 : index;
+  const turns = messages.length - (hasSystem ? 1 : 0);
+  const pairs = Math.floor((turns - 1) / 2);
+  if (at < 0) return `'${columns.system}'`;
+  if (at < 2 * pairs) return `'${columns.history}[${Math.floor(at / 2)}][${at % 2}]'`;
+  return at % 2 === 0 ? `'${columns.prompt}'` : `'${columns.response}'`;
 }
 
 /** The part of an Alpaca record in front of its answer: system text, history and question. */

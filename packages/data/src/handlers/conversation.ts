@@ -118,49 +118,53 @@ export function rejectedAt(origin: RowOrigin, { bucket, reason }: Rejection): Re
   return { kind: 'rejected', source: origin.source, row: origin.row, bucket, reason };
 }
 
+/** Options of {@link checkTurns}. */
+export interface TurnCheck {
+  /** A dialogue ends with an answer (the default); one whose answers stand elsewhere ends with a question. */
+  readonly end?: 'answer' | 'question';
+  /** Where a message stands in its record, for reasons. */
+  readonly path?: (index: number) => string;
+}
+
 /**
  * Checks the order of turns: an optional system turn, a user turn, then answers in alternation with user
- * turns or tool results. A dialogue ends with an answer; one whose answers stand elsewhere ends with a question.
+ * turns or tool results.
  */
 export function checkTurns(
   messages: readonly ConversationMessage[],
-  end: 'answer' | 'question' = 'answer',
+  { end = 'answer', path = (index) => `turn ${index + 1}` }: TurnCheck = {},
 ): Rejection | undefined {
   const first = messages[0]?.role === 'system' ? 1 : 0;
   if (messages.length === first) return reject('no_messages', 'there are no turns');
   for (let i = first; i < messages.length; i++) {
-    const fault = checkTurn(messages, i, first);
+    const before = i === first ? 'start' : (messages[i - 1]?.role ?? 'start');
+    const fault = checkTurn(messages[i] as ConversationMessage, before, () => path(i));
     if (fault !== undefined) return fault;
   }
   const last = messages.at(-1)?.role;
   if ((last === 'assistant') === (end === 'answer')) return undefined;
+  const where = path(messages.length - 1);
   return end === 'answer'
-    ? reject('no_answer', `the dialogue ends with a ${last} turn, not an answer`)
-    : reject(
-        'wrong_role_order',
-        'the dialogue ends with an answer; expected a question before the answers to choose from',
-      );
+    ? reject('no_answer', `the dialogue ends with ${where}, a ${last} turn; expected an answer`)
+    : reject('wrong_role_order', `the dialogue ends with ${where}, an answer; expected a question`);
 }
 
 function checkTurn(
-  messages: readonly ConversationMessage[],
-  at: number,
-  first: number,
+  message: ConversationMessage,
+  before: string,
+  where: () => string,
 ): Rejection | undefined {
-  const message = messages[at] as ConversationMessage;
-  const before = at === first ? 'start' : (messages[at - 1]?.role ?? 'start');
   if (!ALLOWED_AFTER[before]?.includes(message.role)) {
     const allowed = ALLOWED_AFTER[before]?.join(' or ');
-    const place = before === 'start' ? 'the first turn' : `turn ${at + 1}, after ${before},`;
-    return reject('wrong_role_order', `${place} is ${message.role}; expected ${allowed}`);
+    const place = before === 'start' ? 'the first turn,' : `after ${before},`;
+    const found = `${where()}, ${place} is ${message.role}`;
+    return reject('wrong_role_order', `${found}; expected ${allowed}`);
   }
   const isEmptyAnswer =
     message.role === 'assistant' &&
     message.content.trim() === '' &&
     (message.tool_calls?.length ?? 0) === 0;
-  return isEmptyAnswer
-    ? reject('empty_answer', `the answer in turn ${at + 1} is empty`)
-    : undefined;
+  return isEmptyAnswer ? reject('empty_answer', `the answer in ${where()} is empty`) : undefined;
 }
 
 const ALLOWED_AFTER: { readonly [role: string]: readonly string[] } = {

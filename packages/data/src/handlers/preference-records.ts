@@ -1,5 +1,5 @@
 /** Records of preferences: a question with two answers, or a dialogue whose last answer is liked or not. */
-import { type ParsedDialogue, parseAlpacaQuestion } from './alpaca.js';
+import { alpacaPath, type ParsedDialogue, parseAlpacaQuestion } from './alpaca.js';
 import {
   type ConversationMessage,
   checkTurns,
@@ -16,7 +16,7 @@ import {
   recordTags,
 } from './record-columns.js';
 import { isJsonRecord, type JsonRecord, wrongType } from './record-fields.js';
-import { parseTurn, parseTurns } from './sharegpt.js';
+import { parseTurn, parseTurns, turnPath } from './sharegpt.js';
 
 /** A dialogue that ends with a question, and two answers to it. */
 export interface ParsedPreference extends ParsedDialogue {
@@ -35,7 +35,11 @@ export function preferenceParser(
     const question =
       form === 'alpaca' ? parseAlpacaQuestion(record, columns) : parseTurns(record, columns, tags);
     if (isRejection(question)) return question;
-    const order = checkTurns(question.messages, 'question');
+    const path =
+      form === 'alpaca'
+        ? (index: number) => alpacaPath(question.messages, index, columns)
+        : turnPath(record, question, columns);
+    const order = checkTurns(question.messages, { end: 'question', path });
     if (order !== undefined) return order;
     const answerOf = form === 'alpaca' ? alpacaAnswer : turnAnswer;
     const chosen = answerOf(record, { column: columns.chosen, place: 0, columns, tags });

@@ -62,6 +62,7 @@ export function firstRejection(...values: readonly unknown[]): Rejection | undef
 }
 
 function typeName(value: unknown): string {
+  if (value === undefined) return 'missing';
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'a list';
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;

@@ -34,7 +34,20 @@ export function parseShareGpt(
 ): ParsedDialogue | Rejection {
   const dialogue = parseTurns(record, columns, tags);
   if (isRejection(dialogue)) return dialogue;
-  return checkTurns(dialogue.messages) ?? dialogue;
+  const path = turnPath(record, dialogue, columns);
+  return checkTurns(dialogue.messages, { path }) ?? dialogue;
+}
+
+/** Tells where a message stands in its record; system text of a column has been put in front. */
+export function turnPath(
+  record: JsonRecord,
+  { messages }: ParsedDialogue,
+  columns: RecordColumns,
+): (index: number) => string {
+  const turns = record[columns.messages];
+  const shift = messages.length - (Array.isArray(turns) ? turns.length : messages.length);
+  return (index) =>
+    index < shift ? `'${columns.system}'` : `'${columns.messages}[${index - shift}]'`;
 }
 
 /** The turns of a dialogue record, whatever their order. */
@@ -92,7 +105,10 @@ export function parseTurn(
     case tags.assistant_tag:
       return answer(turn, content, where);
     default:
-      return reject('unknown_role', `${where} has the role '${role}'; known: ${knownRoles(tags)}`);
+      return reject(
+        'unknown_role',
+        `'${where}' has the role '${role}'; known: ${knownRoles(tags)}`,
+      );
   }
 }
 
@@ -116,7 +132,7 @@ function turnContent(turn: JsonRecord, where: string, tags: RoleTags): string | 
   const texts: string[] = [];
   for (const part of content) {
     if (!isJsonRecord(part) || part['type'] !== 'text' || typeof part['text'] !== 'string') {
-      return reject('unsupported_content', `${where} has a part that is not text`);
+      return reject('unsupported_content', `'${where}' has a part that is not text`);
     }
     texts.push(part['text']);
   }
@@ -140,14 +156,14 @@ const THOUGHT = /<think>.*<\/think>/s;
 function functionCall(content: string, where: string): ConversationMessage | Rejection {
   const thought = THOUGHT.exec(content)?.[0] ?? '';
   const parsed = parseJson(thought === '' ? content : content.replace(thought, ''));
-  if (parsed === undefined) return reject('bad_tools', `${where} is not the JSON text of a call`);
+  if (parsed === undefined) return reject('bad_tools', `'${where}' is not the JSON text of a call`);
   const calls: ToolCall[] = [];
   for (const call of Array.isArray(parsed) ? parsed : [parsed]) {
     const one = toolCall(call, where);
     if (isRejection(one)) return one;
     calls.push(one);
   }
-  if (calls.length === 0) return reject('bad_tools', `${where} is an empty list of calls`);
+  if (calls.length === 0) return reject('bad_tools', `'${where}' is an empty list of calls`);
   return { role: 'assistant', content: thought, tool_calls: calls, call_text: content };
 }
 
@@ -175,12 +191,12 @@ function answer(turn: JsonRecord, content: string, where: string): ConversationM
 function toolCall(value: unknown, where: string): ToolCall | Rejection {
   const name = isJsonRecord(value) ? value['name'] : undefined;
   if (!isJsonRecord(value) || typeof name !== 'string') {
-    return reject('bad_tools', `${where} is not a call with a name and arguments`);
+    return reject('bad_tools', `'${where}' is not a call with a name and arguments`);
   }
   const raw = value['arguments'] ?? {};
   const parsed = typeof raw === 'string' ? parseJson(raw) : raw;
   if (parsed === undefined) {
-    return reject('bad_tools', `${where}: the arguments of '${name}' are not JSON`);
+    return reject('bad_tools', `'${where}': the arguments of '${name}' are not JSON`);
   }
   return { type: 'function', function: { name, arguments: parsed } };
 }

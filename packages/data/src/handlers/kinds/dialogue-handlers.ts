@@ -15,7 +15,7 @@ import { appendedToken, encodeOptions, type HandlerContext } from '../handler-co
 import type { DialogueForm } from '../record-columns.js';
 import type { HandledRow, RowHandler } from '../row-handler.js';
 import { fitRow, LABELED_FIELDS, labelsOf, sampleRow } from './labeled-rows.js';
-import { withThoughts } from './message-thoughts.js';
+import { writableDialogue } from './writable-dialogue.js';
 
 /** Opens a handler of dialogues; form null = each record shows its own. */
 export function openDialogueHandler(
@@ -30,10 +30,9 @@ export function openDialogueHandler(
     kind: 'instruction',
     fields: LABELED_FIELDS,
     handle: (record, origin) => {
-      const dialogue = parse(record);
+      const dialogue = writableDialogue(parse(record), options.template);
       if (isRejection(dialogue)) return dialogue;
-      const messages = withThoughts(dialogue.messages, options.template);
-      const conversation = { kind: 'conversation', ...origin, ...dialogue, messages } as const;
+      const conversation = { kind: 'conversation', ...origin, ...dialogue } as const;
       const row =
         eod === null
           ? plainRow(conversation, options)

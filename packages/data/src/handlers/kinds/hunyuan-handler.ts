@@ -15,6 +15,7 @@ import { dialogueParser } from '../dialogue-record.js';
 import { appendedToken, type HandlerContext } from '../handler-context.js';
 import type { RowHandler } from '../row-handler.js';
 import { fitRow, LABELED_FIELDS } from './labeled-rows.js';
+import { writableDialogue } from './writable-dialogue.js';
 
 const BEGIN = '<|extra_0|>';
 const END = '<|eos|>';
@@ -34,7 +35,7 @@ export function openHunyuanHandler(context: HandlerContext): RowHandler {
     kind: 'instruction',
     fields: LABELED_FIELDS,
     handle: (record, origin) => {
-      const dialogue = parse(record);
+      const dialogue = writableDialogue(parse(record), template);
       if (isRejection(dialogue)) return dialogue;
       const segments = template.renderDialogue(dialogue);
       if (isRejection(segments)) return segments;

@@ -12,7 +12,7 @@ import { encodeOptions, type HandlerContext } from '../handler-context.js';
 import { ktoTag, preferenceParser } from '../preference-records.js';
 import { type DialogueForm, recordColumns } from '../record-columns.js';
 import type { RowHandler } from '../row-handler.js';
-import { withThoughts } from './message-thoughts.js';
+import { withThought, writableDialogue } from './writable-dialogue.js';
 
 /** Opens a handler of two answers to one question. */
 export function openPairwiseHandler(context: HandlerContext, form: DialogueForm): RowHandler {
@@ -23,14 +23,15 @@ export function openPairwiseHandler(context: HandlerContext, form: DialogueForm)
     kind: 'pairwise',
     fields: ['chosen_input_ids', 'chosen_labels', 'rejected_input_ids', 'rejected_labels'],
     handle: (record, origin) => {
-      const parsed = parse(record);
+      const parsed = writableDialogue(parse(record), options.template);
       if (isRejection(parsed)) return parsed;
-      const messages = withThoughts(parsed.messages, options.template);
-      const encoded = encodePreference({ ...parsed, ...origin, messages }, options);
+      const hasOwnFields = options.template.form === 'text';
+      const chosen = hasOwnFields ? parsed.chosen : withThought(parsed.chosen);
+      const rejected = hasOwnFields ? parsed.rejected : withThought(parsed.rejected);
+      const encoded = encodePreference({ ...parsed, ...origin, chosen, rejected }, options);
       if (isRejection(encoded)) return encoded;
-      const { chosen, rejected, fullLength } = encoded;
-      const fields = [chosen.ids, chosen.labels, rejected.ids, rejected.labels];
-      return [{ fields, fullLength }];
+      const fields = [encoded.chosen, encoded.rejected].flatMap(({ ids, labels }) => [ids, labels]);
+      return [{ fields, fullLength: encoded.fullLength }];
     },
   };
 }
@@ -45,12 +46,11 @@ export function openKtoHandler(context: HandlerContext, form: DialogueForm): Row
     kind: 'kto',
     fields: ['input_ids', 'labels', 'kto_tags'],
     handle: (record, origin) => {
-      const dialogue = parse(record);
+      const dialogue = writableDialogue(parse(record), options.template);
       if (isRejection(dialogue)) return dialogue;
       const isLiked = ktoTag(record, column);
       if (isRejection(isLiked)) return isLiked;
-      const messages = withThoughts(dialogue.messages, options.template);
-      const encoded = encodeAnswer({ ...dialogue, ...origin, messages }, options);
+      const encoded = encodeAnswer({ ...dialogue, ...origin }, options);
       if (isRejection(encoded)) return encoded;
       const tag = Int32Array.of(isLiked ? 1 : 0);
       return [{ fields: [encoded.ids, encoded.labels, tag], fullLength: encoded.fullLength }];

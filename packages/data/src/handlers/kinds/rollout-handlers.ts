@@ -18,7 +18,7 @@ import { type HandlerContext, requiredTemplate } from '../handler-context.js';
 import type { DialogueForm } from '../record-columns.js';
 import { requiredText } from '../record-fields.js';
 import type { RowHandler } from '../row-handler.js';
-import { withThoughts } from './message-thoughts.js';
+import { writableDialogue } from './writable-dialogue.js';
 
 /** The key that stands for the last answer of a record. */
 const ANSWER_KEY = 'labels';
@@ -53,10 +53,9 @@ function promptHandler(
     kind: 'pretrain',
     fields: ['input_ids', 'attention_mask', ...extraKeys].map((field) => `packed_${field}`),
     handle: (record, origin) => {
-      const parsed = parse(record);
+      const parsed = writableDialogue(parse(record), template);
       if (isRejection(parsed)) return parsed;
-      const dialogue = { ...parsed, messages: withThoughts(parsed.messages, template) };
-      const turns = tokenTurns(dialogue, template, tokenizer);
+      const turns = tokenTurns(parsed, template, tokenizer);
       if (isRejection(turns)) return turns;
       const ids = concatenateIds(promptOf(turns));
       const { cutoffLength } = settings;
