@@ -160,9 +160,8 @@ async function examinePrepared(cli: Cli, path: string, flags: CheckFlags): Promi
 
 /** Opens model and template; a template that does not fit is itself a finding. */
 async function openOrExplain(cli: Cli, flags: CheckFlags): Promise<OpenedData | Finding> {
-  const { DATA_ERRORS, generalFinding, likelyTemplates, loadTokenizer } = await import(
-    '@tuneyard/data'
-  );
+  const { DATA_ERRORS, generalFinding, likelyTemplates, loadChatTemplate, loadTokenizer } =
+    await import('@tuneyard/data');
   try {
     return await openData(cli, flags.model, flags);
   } catch (error) {
@@ -170,9 +169,12 @@ async function openOrExplain(cli: Cli, flags: CheckFlags): Promise<OpenedData | 
       error instanceof TuneyardError && error.code === DATA_ERRORS.DATA_TEMPLATE_MISMATCH;
     if (!isMismatch) throw error;
     const path = cli.path(flags.model);
-    const names = await likelyTemplates(path, await loadTokenizer(path));
-    const fix = names.length === 0 ? {} : { fix: `Use template: ${names.join(' or ')}.` };
-    return generalFinding('template_unusable', { what: error.message, ...fix });
+    const tokenizer = await loadTokenizer(path);
+    const own = await loadChatTemplate(path, tokenizer);
+    const names = await likelyTemplates(path, tokenizer);
+    const fitting = own === null ? [...names, 'plain'] : ['auto', ...names];
+    const fix = `Use template: ${fitting.join(' or ')}.`;
+    return generalFinding('template_unusable', { what: error.message, fix });
   }
 }
 

@@ -17,7 +17,6 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'tuneyard-data-'));
   const toLines = (list: object[]) => list.map((row) => `${JSON.stringify(row)}\n`).join('');
   await writeFile(join(dir, 'train.jsonl'), toLines(rows));
-  await writeFile(join(dir, 'leak.jsonl'), toLines(rows.slice(1, 2)));
   await writeFile(join(dir, 'info.txt'), 'Once upon a time there was a cat.\n');
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
@@ -68,35 +67,6 @@ describe('tuneyard data preview', () => {
     const run = await runFake(['data', 'preview', 'x', ...model, '--rows', '0']);
     expect(run.exitCode).toBe(2);
     expect(run.stderr).toContain('Expected row numbers from 1 on');
-  });
-});
-
-describe('tuneyard data check', () => {
-  it('exits with 0 when there are only warnings', async () => {
-    const run = await runFake(['data', 'check', 'train.jsonl', ...model], { cwd: dir });
-    expect(run.exitCode).toBe(0);
-    expect(run.stdout).toMatch(/^warning empty_answer {2}1 row: left out/);
-    expect(run.stdout).toMatch(
-      /3 samples of 4 rows, .* learned, longest \d+\n0 errors, 1 warning\n/,
-    );
-  });
-
-  it('exits with 1 when held-out rows are trained on', async () => {
-    const argv = ['data', 'check', 'train.jsonl', '--validation', 'leak.jsonl', ...model, '--json'];
-    const run = await runFake(argv, { cwd: dir });
-    expect(run.exitCode).toBe(1);
-    expect(JSON.parse(run.stdout).findings[0]).toMatchObject({
-      code: 'validation_leak',
-      severity: 'error',
-      count: 1,
-    });
-  });
-
-  it('explains a model without a chat template', async () => {
-    const argv = ['data', 'check', 'train.jsonl', '--model', BUNDLED_MODEL];
-    const run = await runFake(argv, { cwd: dir });
-    expect(run.exitCode).toBe(2);
-    expect(run.stderr).toMatch(/error\[CHAT_TEMPLATE_MISSING\][\s\S]*hint: .*plain/);
   });
 });
 

@@ -38,9 +38,12 @@ function showRows({ rows, count }: Finding): string[] {
     return left > 0 ? [...lines, `and ${formatCount(left)} more`] : lines;
   }
   if (rows.length === 0) return [];
-  const shown = rows.slice(0, ROWS_WITHOUT).map(({ source, row }) => `${source}:${row}`);
+  const shown = rows.slice(0, ROWS_WITHOUT);
   const left = count - shown.length;
-  return [shown.join(', ') + (left > 0 ? ` and ${formatCount(left)} more` : '')];
+  const list = shown.map(({ source, row }, i) =>
+    shown[i - 1]?.source === source ? String(row) : `${source}:${row}`,
+  );
+  return [list.join(', ') + (left > 0 ? ` and ${formatCount(left)} more` : '')];
 }
 
 /** The numbers of the data, one line each. */

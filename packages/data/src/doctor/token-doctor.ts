@@ -9,6 +9,7 @@ import { IndexedDatasetReader } from '@tuneyard/formats';
 import { countLearned, IGNORE_LABEL, type TokenizedSample } from '../encode/samples.js';
 import { toTokenizedSample } from '../encode/slot-sample.js';
 import { DATA_ERRORS } from '../errors.js';
+import type { RowOrigin } from '../handlers/conversation.js';
 import { findTokenFiles, type TokenFileSet } from '../token-set/token-files.js';
 import { openTokenSet } from '../token-set/token-set.js';
 import type { Tokenizer } from '../tokenizer/index.js';
@@ -52,7 +53,7 @@ export async function examineTokens(options: ExamineTokensOptions): Promise<Diag
     modelVocabSize: Math.min(model.vocabSize, model.embeddingRows ?? model.vocabSize),
     padTokenId: model.padTokenId,
   });
-  const account = new Account(checks);
+  const account = new Account(checks, set.isCut);
   const first: TokenizedSample[] = [];
   for await (const sample of set.samples()) {
     throwIfAborted(signal);
@@ -72,13 +73,15 @@ export async function examineTokens(options: ExamineTokensOptions): Promise<Diag
 class Account {
   readonly repeats = new RepeatChecks();
   readonly #checks: TokenChecks;
+  readonly #isCut: (origin: RowOrigin) => boolean;
   readonly #lengths = new LengthTally();
   readonly #counts = { samples: 0, tokens: 0, learnedTokens: 0 };
   #skipped = 0;
   hasBegun = false;
 
-  constructor(checks: TokenChecks) {
+  constructor(checks: TokenChecks, isCut: (origin: RowOrigin) => boolean) {
     this.#checks = checks;
+    this.#isCut = isCut;
   }
 
   begin(first: readonly TokenizedSample[]): this {
@@ -90,7 +93,7 @@ class Account {
   }
 
   add(sample: TokenizedSample): void {
-    this.#checks.check(sample, false);
+    this.#checks.check(sample, this.#isCut(sample));
     this.repeats.add(digestSample(sample, this.#skipped), sample);
     this.#lengths.add(sample.ids.length);
     this.#counts.samples++;
@@ -110,6 +113,8 @@ interface OpenedTokens {
   readonly form: 'text' | 'slots';
   /** As the set names them. */
   readonly stopTokenIds?: readonly number[];
+  /** True for rows that are known to have been cut to the cutoff. */
+  isCut(origin: RowOrigin): boolean;
   samples(): AsyncIterable<TokenizedSample> | Iterable<TokenizedSample>;
 }
 
@@ -128,16 +133,23 @@ export async function isTokenPath(path: string): Promise<boolean> {
 
 async function openAny(path: string): Promise<OpenedTokens> {
   if (await isThere(join(path, TOKENS_FILE))) {
-    const { samples, meta } = await openTokenSet(path);
+    const { samples, meta, report } = await openTokenSet(path);
+    const cut = new Set(report.truncated.rows.map(({ source, row }) => `${row}:${source}`));
     return {
       isText: meta.template === null,
       form: 'text',
       stopTokenIds: meta.stopTokenIds,
+      isCut: ({ source, row }) => cut.has(`${row}:${source}`),
       samples: () => samples,
     };
   }
   const files = await findTokenFiles(path);
-  return { isText: files.kind === 'pretrain', form: 'slots', samples: () => readSamples(files) };
+  return {
+    isText: files.kind === 'pretrain',
+    form: 'slots',
+    isCut: () => false,
+    samples: () => readSamples(files),
+  };
 }
 
 /** Reads the parallel fields side by side, one sequence of each at a time. */
