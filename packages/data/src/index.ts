@@ -151,7 +151,7 @@ export {
   handlerSettingsFor,
   needsTemplate,
 } from './preprocess/dataset-handlers.js';
-export type { TemplateSettings } from './preprocess/encode-settings.js';
+export { readGenerationConfig, type TemplateSettings } from './preprocess/encode-settings.js';
 export {
   type PreparedFiles,
   type PreparedRecord,
@@ -220,6 +220,18 @@ export {
   type SettingFinding,
 } from './sizing/megatron-settings.js';
 export * from './templates/index.js';
+export {
+  type CombinedField,
+  mergeTokens,
+  type SplitPart,
+  splitTokens,
+} from './token-set/combine-tokens.js';
+export {
+  type FieldSummary,
+  inspectTokens,
+  type TokenLengths,
+  type TokenSummary,
+} from './token-set/inspect-tokens.js';
 export type { StoredSample } from './token-set/stored-samples.js';
 export {
   describeOutputs,
@@ -248,4 +260,10 @@ export {
   openTokenSetReader,
   TokenSetReader,
 } from './token-set/token-set-reader.js';
+export {
+  type TokenFault,
+  type TokenVerification,
+  type VerifyTokensOptions,
+  verifyTokens,
+} from './token-set/verify-tokens.js';
 export * from './tokenizer/index.js';

@@ -14,12 +14,19 @@ export interface StoredSample extends TokenizedSample {
 /** Says where a sequence comes from. */
 type OriginOf = (sequence: number) => { readonly row: number; readonly source: string };
 
+/** Which sequences to read. */
+interface SampleRange {
+  readonly origin: OriginOf;
+  /** Sequence after the last. Default: all. */
+  readonly end?: number;
+}
+
 /** Raw text: every token but the first is learned. Empty sequences give nothing. */
 export async function* textSamples(
   reader: TokenSetReader,
-  options: { readonly origin: OriginOf; readonly maxLength: number },
+  options: SampleRange & { readonly maxLength: number },
 ): AsyncGenerator<StoredSample, void, undefined> {
-  for await (const { first, count, fields } of reader.batches()) {
+  for await (const { first, count, fields } of reader.batches(rangeOf(options))) {
     const { tokens, lengths } = fields[0] ?? {
       tokens: new Int32Array(0),
       lengths: new Int32Array(0),
@@ -45,13 +52,17 @@ export async function* textSamples(
  */
 export async function* instructionSamples(
   reader: TokenSetReader,
-  options: { readonly origin: OriginOf; readonly isPadded: boolean },
+  options: SampleRange & {
+    readonly isPadded: boolean;
+    /** Names of the fields to read. Default: those of instruction data. */
+    readonly fields?: { readonly ids: string; readonly labels: string };
+  },
 ): AsyncGenerator<StoredSample, void, undefined> {
-  const columns = ['input_ids', 'labels', 'attention_mask'].map((name) =>
-    reader.fields.indexOf(name),
-  );
-  const [idsAt = -1, labelsAt = -1, maskAt = -1] = columns;
-  for await (const { first, count, fields } of reader.batches()) {
+  const names = options.fields ?? { ids: 'input_ids', labels: 'labels' };
+  const idsAt = reader.fields.indexOf(names.ids);
+  const labelsAt = reader.fields.indexOf(names.labels);
+  const maskAt = reader.fields.indexOf('attention_mask');
+  for await (const { first, count, fields } of reader.batches(rangeOf(options))) {
     const ids = fields[idsAt];
     const labels = fields[labelsAt];
     if (ids === undefined || labels === undefined) return;
@@ -69,6 +80,28 @@ export async function* instructionSamples(
       if (sample.ids.length > 0) yield { ...sample, ...options.origin(first + i) };
     }
   }
+}
+
+function rangeOf({ end }: SampleRange): { readonly end?: number } {
+  return end === undefined ? {} : { end };
+}
+
+/** The samples of a row, each by itself; a row that is one sample is given as it is. */
+export function separateSegments(row: StoredSample): StoredSample[] {
+  const { segmentLengths, ...rest } = row;
+  if (segmentLengths === undefined) return [row];
+  let at = 0;
+  return segmentLengths.map((length) => {
+    const [begin, end] = [at, at + length];
+    at = end;
+    const labels = rest.labels?.subarray(begin, end);
+    return {
+      ...rest,
+      ids: rest.ids.subarray(begin, end),
+      learned: rest.learned.subarray(begin, end),
+      ...(labels === undefined ? {} : { labels }),
+    };
+  });
 }
 
 interface StoredRow {

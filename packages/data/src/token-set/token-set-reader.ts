@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { throwIfAborted } from '@tuneyard/core';
-import { IndexedDatasetReader } from '@tuneyard/formats';
+import { IndexedDatasetReader, type OpenIndexedDatasetOptions } from '@tuneyard/formats';
 import type { HandlerKind } from '../handlers/row-handler.js';
 import { findTokenFiles, type TokenFile, type TokenFileSet } from './token-files.js';
 import { badSet } from './token-set-error.js';
@@ -10,7 +10,7 @@ import { readTokenSetMeta, type TokenSetDescription, tokenSetFiles } from './tok
 
 /** A prepared data set and what is known of how it was made. */
 export interface LocatedTokenSet {
-  readonly files: Omit<TokenFileSet, 'level'>;
+  readonly files: TokenFileSet;
   /** Null for data sets that another tool wrote. */
   readonly description: TokenSetDescription | null;
 }
@@ -42,7 +42,7 @@ export async function locateTokenSet(path: string): Promise<LocatedTokenSet> {
   if (description === null) return { files: await findTokenFiles(path), description };
   const { kind, fields } = description;
   const files = tokenSetFiles(path, kind, fields);
-  return { files: { kind, prefix: path, files }, description };
+  return { files: { kind, prefix: path, level: 'document', files }, description };
 }
 
 /** An open prepared data set. Cost: the indexes stay in memory, see `IndexedDatasetReader`. */
@@ -65,10 +65,15 @@ export class TokenSetReader {
   }
 
   /** Opens fields that lie side by side. Throws: `DATA_BAD_TOKEN_SET` when their lengths differ, `INDEXED_DATASET_…`. */
-  static async open(set: Pick<TokenFileSet, 'kind' | 'prefix' | 'files'>): Promise<TokenSetReader> {
+  static async open(
+    set: Omit<TokenFileSet, 'level'>,
+    options: OpenIndexedDatasetOptions = {},
+  ): Promise<TokenSetReader> {
     const readers: IndexedDatasetReader[] = [];
     try {
-      for (const { prefix } of set.files) readers.push(await IndexedDatasetReader.open(prefix));
+      for (const { prefix } of set.files) {
+        readers.push(await IndexedDatasetReader.open(prefix, options));
+      }
       const opened = new TokenSetReader(set, set.files, readers);
       opened.#checkLengths();
       return opened;

@@ -109,7 +109,7 @@ export async function openTokenSet(
 }
 
 async function readTexts(
-  { files, kind, prefix }: Omit<TokenFileSet, 'level'>,
+  { files, kind, prefix }: TokenFileSet,
   description: TokenSetDescription | null,
   options: OpenTokenSetOptions,
 ): Promise<StoredSample[]> {
@@ -124,7 +124,7 @@ async function readTexts(
 }
 
 async function readInstructions(
-  files: Omit<TokenFileSet, 'level'>,
+  files: TokenFileSet,
   description: TokenSetDescription | null,
 ): Promise<StoredSample[]> {
   if (files.kind !== 'instruction') {
