@@ -113,6 +113,53 @@ export {
 } from './handlers/read-dataset.js';
 export type { RecordColumns } from './handlers/record-columns.js';
 export type { HandledRow, HandlerKind, RowHandler } from './handlers/row-handler.js';
+export {
+  DEFAULT_MEDIA_LIMITS,
+  type MediaLimits,
+} from './media/measure/limits.js';
+export {
+  type CheckedMedia,
+  createMediaChecker,
+  type MediaChecker,
+  type MediaCheckerSettings,
+  type MediaConversation,
+} from './media/media-checker.js';
+export {
+  createMediaCollector,
+  type ManifestEntry,
+  type ManifestUse,
+  type MediaCollector,
+  readMediaManifest,
+  writeMediaManifest,
+} from './media/media-manifest.js';
+export {
+  type AudioMeasure,
+  type ImageMeasure,
+  LIST_OF_KIND,
+  MEDIA_KINDS,
+  type MediaFormat,
+  type MediaKind,
+  type MediaLists,
+  type MediaMeasure,
+  type MediaUse,
+  type SeriesMeasure,
+  type VideoMeasure,
+} from './media/media-types.js';
+export { DEFAULT_PLACEHOLDERS, type Placeholders } from './media/placeholders.js';
+export { readSeries, type Series, type SeriesExpectation } from './media/series/series.js';
+export { decodeSeries, encodeSeries, type SeriesEncoding } from './media/series/series-text.js';
+export { type MropeInput, type MropePositions, mropePositions } from './media/tokens/mrope.js';
+export { type MediaPlugin, openMediaPlugin } from './media/tokens/open-media-plugin.js';
+export {
+  type ExpandedMedia,
+  type ExpandedMedium,
+  MEDIA_PLUGIN_NAMES,
+  type MeasuredMedia,
+  type MediaPluginName,
+  type MediaPluginSettings,
+  type PatchGrid,
+} from './media/tokens/plugin.js';
+export { type ProcessorConfig, readProcessorConfig } from './media/tokens/processor-config.js';
 export { parseWeightedNames, type WeightedNames } from './mixing/dataset-weights.js';
 export { createLegacyRandom, type LegacyRandom } from './mixing/legacy-random.js';
 export {

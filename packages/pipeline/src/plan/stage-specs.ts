@@ -44,7 +44,7 @@ export interface RecipeDatasets {
 
 /** Versions of the stages' code: raise one when its output changes for the same input. */
 const VERSIONS: { readonly [K in StageKind]: number } = {
-  preprocess: 1,
+  preprocess: 2,
   train: 1,
   evaluate: 1,
   merge: 1,
@@ -95,14 +95,20 @@ function preprocessSpecs(context: Context, datasets: RecipeDatasets): StageSpec[
       'train.stage': train.stage,
       'data.datasets': sets.map((set) => set.description),
       'data.template': data.template,
+      'data.handler_name': data.handler_name,
       'data.default_system': data.default_system,
+      'data.tool_format': data.tool_format,
+      'data.enable_thinking': data.enable_thinking,
       'data.cutoff_len': data.cutoff_len,
       'data.overlength': data.overlength,
       'data.mask_history': data.mask_history,
       'data.train_on_prompt': data.train_on_prompt,
+      'data.drop_duplicates': data.drop_duplicates ? true : undefined,
+      'data.mix_strategy': data.mix_strategy,
+      'data.interleave_probs': data.interleave_probs,
       'data.val_size': isSplit ? data.val_size : undefined,
       part: isSplit ? part : undefined,
-      'train.seed': isSplit ? train.seed : undefined,
+      'train.seed': isDrawn(data, sets) ? train.seed : undefined,
     }),
     settings: present({ 'data.preprocessing_num_workers': data.preprocessing_num_workers }),
   });
@@ -111,6 +117,12 @@ function preprocessSpecs(context: Context, datasets: RecipeDatasets): StageSpec[
     specs.push(spec('validation', isSplit ? datasets.train : datasets.validation));
   }
   return specs;
+}
+
+/** True when the seed decides what is written: samples held out, shares, rows drawn from a data set. */
+function isDrawn(data: Recipe['data'], sets: readonly RecipeDataset[]): boolean {
+  const drawsRows = sets.some(({ description }) => description['numSamples'] != null);
+  return data.val_size > 0 || data.interleave_probs !== undefined || drawsRows;
 }
 
 function trainSpec(context: Context): StageSpec {

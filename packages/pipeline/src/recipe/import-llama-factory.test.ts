@@ -142,7 +142,6 @@ describe('importLlamaFactory', () => {
     ['resize_vocab: true', 'vocabulary'],
     ['rope_scaling: linear', 'config.json'],
     ['streaming: true', 'read whole'],
-    ['mix_strategy: interleave_under', 'shuffled'],
     ['use_galore: true', 'AdamW'],
     ['optim: adafactor', 'AdamW'],
     ['do_train: false', 'always trains'],
@@ -156,7 +155,7 @@ describe('importLlamaFactory', () => {
     expect(error.message).toContain(why);
   });
 
-  it.each(['use_dora: false', 'resize_vocab: false', 'mix_strategy: concat', 'rope_scaling: null'])(
+  it.each(['use_dora: false', 'resize_vocab: false', 'rope_scaling: null'])(
     'takes %s, which turns the feature off',
     (line) => {
       expect(() => importLlamaFactory(`${BASE}${line}\n`, 'x.yaml')).not.toThrow();
@@ -178,17 +177,16 @@ describe('importLlamaFactory', () => {
     expect(faultOf(`${BASE}lora_dropout: 0.1\n`).code).toBe('RECIPE_LORA_DROPOUT_UNSUPPORTED');
   });
 
-  it('finds the template that a name means here', () => {
-    const templateOf = (name: string): string =>
-      importLlamaFactory(`${BASE}template: ${name}\n`, 'x.yaml').recipe.data.template;
-    expect(templateOf('llama3')).toBe('llama3');
-    expect(templateOf('yi')).toBe('chatml');
-    expect(templateOf('qwen3')).toBe('auto');
-    expect(templateOf('my_own')).toBe('my_own');
-    for (const name of ['llama2', 'llama3', 'qwen', 'chatml', 'mistral', 'gemma', 'yi', 'gemma2']) {
-      const template = templateOf(name);
-      expect(TEMPLATE_NAMES, name).toContain(template);
-    }
+  it('takes settings of data as they are', () => {
+    const lines = 'template: qwen3\nmix_strategy: interleave_under\ninterleave_probs: 0.7,0.3\n';
+    const { recipe } = importLlamaFactory(`${BASE}${lines}enable_thinking: false\n`, 'x.yaml');
+    expect(recipe.data).toMatchObject({
+      template: 'qwen3',
+      mix_strategy: 'interleave_under',
+      interleave_probs: [0.7, 0.3],
+      enable_thinking: false,
+    });
+    expect(TEMPLATE_NAMES).toContain('qwen3');
   });
 
   it('asks for a data set', () => {

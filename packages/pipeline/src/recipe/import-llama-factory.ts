@@ -8,7 +8,6 @@ import path from 'node:path';
 import { PIPELINE_ERRORS } from '../errors.js';
 import { checkRecipeBody } from './check-recipe.js';
 import { type KeyRule, LLAMA_FACTORY_KEYS } from './llama-factory-keys.js';
-import { templateOfLlamaFactory } from './llama-factory-templates.js';
 import type { Recipe } from './recipe.js';
 import { nearestName, type RecipeFault, throwFaults } from './recipe-faults.js';
 import { parseYamlSource, type YamlSource } from './yaml-source.js';
@@ -184,7 +183,6 @@ class Translation {
     if (place !== undefined) this.#put(place.to, key, place.form(value, this.#resolvePath));
     else if (key in ACCEPTED) this.#accept(key, value);
     else if (key === 'adapter_name_or_path') this.#adapter(key, value);
-    else if (key === 'template') this.#template(key, value);
     else if (key === 'quantization_bit') this.#quantization(key, value);
   }
 
@@ -205,16 +203,6 @@ class Translation {
     } else {
       this.#put(['train', key], key, pathForm(first, this.#resolvePath));
     }
-  }
-
-  #template(key: string, value: unknown): void {
-    if (typeof value !== 'string') {
-      this.#put(['data', 'template'], key, value);
-      return;
-    }
-    const { template, note } = templateOfLlamaFactory(value);
-    if (note !== null) this.#note(key, 'translated', note);
-    this.#put(['data', 'template'], key, template);
   }
 
   #quantization(key: string, value: unknown): void {

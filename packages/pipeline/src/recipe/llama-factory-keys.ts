@@ -84,8 +84,8 @@ const ignoredKeys: { readonly [why: string]: string } = {
 
 const moved: { readonly [section: string]: string } = {
   data:
-    'cutoff_len val_size default_system packing neat_packing mask_history train_on_prompt ' +
-    'max_samples preprocessing_num_workers',
+    'template cutoff_len val_size default_system packing neat_packing mask_history train_on_prompt ' +
+    'max_samples preprocessing_num_workers mix_strategy interleave_probs tool_format enable_thinking',
   train:
     'lora_rank lora_alpha lora_dropout use_rslora per_device_train_batch_size ' +
     'gradient_accumulation_steps learning_rate num_train_epochs max_steps lr_scheduler_type ' +
@@ -94,7 +94,7 @@ const moved: { readonly [section: string]: string } = {
 };
 
 const translated =
-  'model_name_or_path adapter_name_or_path adapter_folder template dataset eval_dataset dataset_dir ' +
+  'model_name_or_path adapter_name_or_path adapter_folder dataset eval_dataset dataset_dir ' +
   'stage finetuning_type lora_target do_train quantization_bit disable_gradient_checkpointing ' +
   'eval_steps resume_from_checkpoint optim';
 
@@ -111,12 +111,8 @@ const unsupported: { readonly [key: string]: string | readonly [why: string, ...
     mixture_of_depths: 'layers are never skipped',
     moe_aux_loss_coef: 'mixture-of-experts models are not trained here',
     streaming: 'a data set is read whole, once, into a token file',
-    mix_strategy: ['data sets are trained on one after the other, shuffled together', 'concat'],
-    interleave_probs: 'data sets are not interleaved by probability',
     ignore_pad_token_for_loss: ['padding is never learned', true],
     eval_on_each_dataset: 'held-out loss is one number over all held-out data sets',
-    tool_format: 'tool calls follow the chat template',
-    enable_thinking: ['thinking is left to the chat template of the model', true],
     additional_target: 'adapters are trained on linear layers only',
     loraplus_lr_ratio: 'A and B of an adapter share one learning rate (no LoRA+)',
     use_dora: 'adapters are plain LoRA (no DoRA)',

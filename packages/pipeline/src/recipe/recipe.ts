@@ -15,6 +15,11 @@ const oneOrMany = z
   .union([pathText, z.array(pathText).min(1)])
   .transform((value) => (typeof value === 'string' ? [value] : value));
 
+/** A list, or as LLaMA-Factory writes it: `0.7,0.3`. */
+const probabilities = z
+  .union([z.string().transform((text) => text.split(',').map(Number)), z.array(z.number())])
+  .pipe(z.array(fraction).min(1));
+
 const model = z.strictObject({
   /** Directory in Hugging Face form, or a GGUF file. */
   model_name_or_path: pathText,
@@ -33,7 +38,13 @@ const data = z.strictObject({
   formatting: z.enum(['auto', 'alpaca', 'sharegpt']).default('auto'),
   /** A named chat template, or `auto` for the model's own. */
   template: z.string().min(1).default('auto'),
+  /** How records are read; left out = by their form. `tuneyard data handlers` lists them. */
+  handler_name: z.string().min(1).optional(),
   default_system: z.string().optional(),
+  /** How a named template writes tools and calls; left out = its own way. */
+  tool_format: z.enum(['default', 'glm4', 'llama3', 'mistral', 'qwen']).optional(),
+  /** Reasoning templates: true learns empty thoughts, false takes thoughts out, null keeps what is there. */
+  enable_thinking: z.boolean().nullable().optional(),
   /** Longest sample, in tokens. */
   cutoff_len: z.int().min(2).default(2048),
   /** What happens to a sample that is longer than `cutoff_len`. */
@@ -44,6 +55,12 @@ const data = z.strictObject({
   train_on_prompt: z.boolean().default(false),
   /** At most this many samples of each data set. */
   max_samples: count.optional(),
+  /** Order of several data sets. */
+  mix_strategy: z.enum(['concat', 'interleave_under', 'interleave_over']).default('concat'),
+  /** Shares of the data sets, sum 1. */
+  interleave_probs: probabilities.optional(),
+  /** Leave out rows whose tokens equal those of an earlier row. */
+  drop_duplicates: z.boolean().default(false),
   preprocessing_num_workers: count.optional(),
 });
 

@@ -1,21 +1,24 @@
 /** Turns data sets into tokens with an exact account of every row. */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { formatCount } from '@tuneyard/core';
+import { defined, formatCount } from '@tuneyard/core';
 import {
   chooseStopToken,
   type DataReport,
   type DatasetSpec,
+  handlerSettingsFor,
   loadTokenizer,
+  type MixStrategy,
+  needsTemplate,
   type OverlengthPolicy,
-  openPromptTemplate,
-  type PreparedSamples,
-  prepareConversations,
-  prepareDocuments,
-  splitSamples,
-  type TokenizedSample,
-  type Tokenizer,
-  writeTokenSet,
+  type PreprocessDataset,
+  type PreprocessProgress,
+  type PreprocessResult,
+  preprocess,
+  readGenerationConfig,
+  type TemplateSettings,
+  type ToolFormat,
+  type WrittenTokens,
+  writeTokenSetMeta,
 } from '@tuneyard/data';
 import type { Facts } from '../executor/run-event.js';
 import { flagOf, inputPath, numberOf, optionalNumber, optionalText, textOf } from './job-values.js';
@@ -25,128 +28,145 @@ import type { PreprocessMetrics } from './stage-outputs.js';
 
 /** Reads, renders, tokenizes and masks; writes a token set with its report. */
 export const preprocessStage: StageFunction = async (job, io) => {
-  const modelPath = inputPath(job, 'tokenizer');
-  const tokenizer = await loadTokenizer(modelPath);
-  const generationConfig = await readGenerationConfig(modelPath);
-  const isText = textOf(job, 'train.stage') === 'pt';
-  const prepared = isText
-    ? await prepareText(job, io, { tokenizer, generationConfig })
-    : await prepareDialogues(job, io, { tokenizer, generationConfig, modelPath });
-  const samples = chosenPart(job, prepared.samples);
-  const { report } = prepared;
-  await writeTokenSet(io.dir, samples, {
-    meta: {
-      vocabSize: tokenizer.vocabSize,
-      template: prepared.template,
-      cutoffLength: numberOf(job, 'data.cutoff_len'),
-      stopTokenIds: prepared.stopTokenIds,
-    },
-    report,
+  const tokenizerPath = inputPath(job, 'tokenizer');
+  const cutoffLength = numberOf(job, 'data.cutoff_len');
+  const stopTokenId = await textEnd(job);
+  const datasets = datasetsOf(job, stopTokenId);
+  const template = needsTemplate(datasets.map(({ handler }) => handler)) ? templateOf(job) : null;
+  tellPlan(job, io, template);
+  const isHeldOut = optionalText(job, 'part') === 'validation';
+  const output = { prefix: path.join(io.dir, 'data') };
+  const workers = optionalNumber(job, 'data.preprocessing_num_workers');
+  const result = await preprocess({
+    tokenizer: tokenizerPath,
+    template,
+    datasets,
+    documentLength: cutoffLength,
+    cutoffLength,
+    dropDuplicates: flagOf(job, 'data.drop_duplicates'),
+    mix: mixOf(job),
+    valSize: optionalNumber(job, 'data.val_size') ?? 0,
+    // Named only where something is drawn: data does not change with the seed otherwise.
+    seed: optionalNumber(job, 'train.seed') ?? 0,
+    packing: null,
+    train: isHeldOut ? null : output,
+    validation: isHeldOut ? output : null,
+    dtype: 'auto',
+    workDir: path.join(io.workDir, 'parts'),
+    ...(workers === undefined ? {} : { workers }),
     signal: io.signal,
+    onProgress: progressOf(io),
   });
-  tellDropped(report, io);
-  return metricsOf(samples, report);
+  const written = defined(isHeldOut ? result.validation : result.train, 'what was asked for');
+  const sources = datasets.map(({ spec }) => spec.name);
+  await writeMeta(job, io, { result, written, sources, stopTokenId });
+  tellDropped(result.report, io);
+  return metricsOf(written, result.report);
 };
 
-/** Prepared samples with how their answers end. */
-interface Prepared extends PreparedSamples {
-  readonly template: string | null;
-  readonly stopTokenIds: readonly number[];
-}
-
-interface ModelText {
-  readonly tokenizer: Tokenizer;
-  readonly generationConfig: Readonly<Record<string, unknown>> | null;
-}
-
-async function prepareDialogues(
-  job: StageJob,
-  io: StageIo,
-  model: ModelText & { readonly modelPath: string },
-): Promise<Prepared> {
-  const defaultSystem = optionalText(job, 'data.default_system');
-  const template = await openPromptTemplate({
-    ...model,
-    name: textOf(job, 'data.template'),
-    ...(defaultSystem === undefined ? {} : { defaultSystem }),
-  });
-  tellPlan(job, io, template.name);
-  const prepared = await prepareConversations(
-    datasetsOf(job),
-    {
-      tokenizer: model.tokenizer,
-      template,
-      cutoffLength: numberOf(job, 'data.cutoff_len'),
-      overlength: textOf(job, 'data.overlength') as OverlengthPolicy,
-      maskHistory: flagOf(job, 'data.mask_history'),
-      trainOnPrompt: flagOf(job, 'data.train_on_prompt'),
-    },
-    progressOf(io),
-  );
-  return { ...prepared, template: template.name, stopTokenIds: template.stopTokenIds };
-}
-
-async function prepareText(
-  job: StageJob,
-  io: StageIo,
-  { tokenizer, generationConfig }: ModelText,
-): Promise<Prepared> {
-  const stopTokenId = chooseStopToken(generationConfig, tokenizer);
-  tellPlan(job, io, 'none: raw text');
-  const cutoffLength = numberOf(job, 'data.cutoff_len');
-  const options = { tokenizer, stopTokenId, cutoffLength };
-  const prepared = await prepareDocuments(datasetsOf(job), options, progressOf(io));
-  return { ...prepared, template: null, stopTokenIds: [stopTokenId] };
-}
-
 /** Data sets of the job: descriptions are parameters, files are inputs of the same number. */
-function datasetsOf(job: StageJob): DatasetSpec[] {
+function datasetsOf(job: StageJob, stopTokenId: number | null): PreprocessDataset[] {
   const descriptions = job.parameters['data.datasets'] as unknown as readonly Omit<
     DatasetSpec,
     'path'
   >[];
-  return descriptions.map((description, i) => ({
-    ...description,
-    path: inputPath(job, `data${i}`),
-  }));
+  const handler = optionalText(job, 'data.handler_name');
+  const options = {
+    stage: textOf(job, 'train.stage') === 'pt' ? 'pt' : 'sft',
+    ...(handler === undefined ? {} : { handler }),
+    cutoffLength: numberOf(job, 'data.cutoff_len'),
+    overlength: textOf(job, 'data.overlength') as OverlengthPolicy,
+    maskHistory: flagOf(job, 'data.mask_history'),
+    trainOnPrompt: flagOf(job, 'data.train_on_prompt'),
+    ...(stopTokenId === null ? {} : { appendEod: true, stopTokenId }),
+  } as const;
+  return descriptions.map((description, i) => {
+    const spec = { ...description, path: inputPath(job, `data${i}`) };
+    return { spec, handler: handlerSettingsFor(spec, options) };
+  });
 }
 
-/** This stage's side of a split; everything when nothing is split off. */
-function chosenPart(
+/** What a raw text ends with, as the generation config of its model says; null for dialogues. */
+async function textEnd(job: StageJob): Promise<number | null> {
+  if (textOf(job, 'train.stage') !== 'pt') return null;
+  const tokenizerPath = inputPath(job, 'tokenizer');
+  const tokenizer = await loadTokenizer(tokenizerPath);
+  return chooseStopToken(await readGenerationConfig(tokenizerPath), tokenizer);
+}
+
+function templateOf(job: StageJob): TemplateSettings {
+  const defaultSystem = optionalText(job, 'data.default_system');
+  const toolFormat = optionalText(job, 'data.tool_format');
+  const enableThinking = job.parameters['data.enable_thinking'];
+  return {
+    name: textOf(job, 'data.template'),
+    ...(defaultSystem === undefined ? {} : { defaultSystem }),
+    ...(toolFormat === undefined ? {} : { toolFormat: toolFormat as ToolFormat }),
+    ...(typeof enableThinking === 'boolean' ? { enableThinking } : {}),
+  };
+}
+
+function mixOf(job: StageJob) {
+  const probabilities = job.parameters['data.interleave_probs'];
+  return {
+    strategy: textOf(job, 'data.mix_strategy') as MixStrategy,
+    probabilities: Array.isArray(probabilities) ? (probabilities as readonly number[]) : null,
+  };
+}
+
+async function writeMeta(
   job: StageJob,
-  samples: readonly TokenizedSample[],
-): readonly TokenizedSample[] {
-  const valSize = optionalNumber(job, 'data.val_size');
-  if (valSize === undefined) return samples;
-  const split = splitSamples(samples, valSize, numberOf(job, 'train.seed'));
-  return textOf(job, 'part') === 'train' ? split.train : split.validation;
+  io: StageIo,
+  set: {
+    readonly result: PreprocessResult;
+    readonly written: WrittenTokens;
+    readonly sources: readonly string[];
+    readonly stopTokenId: number | null;
+  },
+): Promise<void> {
+  const { kind, fields, tokenizer, template, stopTokenIds, report } = set.result;
+  const { rows, datasets } = set.written;
+  await writeTokenSetMeta(
+    io.dir,
+    {
+      kind,
+      fields: kind === 'pretrain' ? fields : [],
+      meta: {
+        vocabSize: tokenizer.vocabSize,
+        template,
+        cutoffLength: numberOf(job, 'data.cutoff_len'),
+        stopTokenIds: set.stopTokenId === null ? stopTokenIds : [set.stopTokenId],
+      },
+      sources: set.sources,
+      origins: { rows, sources: datasets },
+    },
+    report,
+    { signal: io.signal },
+  );
 }
 
-async function readGenerationConfig(
-  modelPath: string,
-): Promise<Readonly<Record<string, unknown>> | null> {
-  try {
-    const text = await readFile(path.join(modelPath, 'generation_config.json'), 'utf8');
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch (error) {
-    // A GGUF file is no directory, and a model directory need not have the file.
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
-    throw error;
-  }
+function progressOf(io: StageIo): (progress: PreprocessProgress) => void {
+  let meter: { readonly phase: string; readonly report: (done: number) => void } | null = null;
+  return (progress) => {
+    const [done, total, unit] =
+      progress.phase === 'encode'
+        ? [progress.bytes, progress.totalBytes, 'bytes']
+        : [progress.samples, progress.totalSamples, 'samples'];
+    if (meter?.phase !== progress.phase) {
+      const report = createProgressMeter({ unit, total, emit: io.emit });
+      meter = { phase: progress.phase, report };
+    }
+    meter.report(done);
+  };
 }
 
-function progressOf(io: StageIo): { signal: AbortSignal; onProgress: (rows: number) => void } {
-  const report = createProgressMeter({ unit: 'rows', total: null, emit: io.emit });
-  return { signal: io.signal, onProgress: (rows) => report(rows) };
-}
-
-function tellPlan(job: StageJob, io: StageIo, template: string): void {
+function tellPlan(job: StageJob, io: StageIo, template: TemplateSettings | null): void {
   const files = Object.keys(job.inputs).filter((role) => role.startsWith('data')).length;
   io.emit({
     type: 'stage_plan',
     facts: [
       { label: 'Data sets', value: formatCount(files) },
-      { label: 'Template', value: template },
+      { label: 'Template', value: template?.name ?? 'none: raw text' },
       { label: 'Longest sample', value: `${formatCount(numberOf(job, 'data.cutoff_len'))} tokens` },
     ],
   });
@@ -167,19 +187,16 @@ function tellDropped(report: DataReport, io: StageIo): void {
   io.emit({ type: 'stage_log', level: 'warn', message });
 }
 
-function metricsOf(samples: readonly TokenizedSample[], report: DataReport): Facts {
+function metricsOf(written: WrittenTokens, report: DataReport): Facts {
+  const { samples, tokens, learnedTokens, longest } = written;
   const dropped = Object.entries(report.dropped).map(([bucket, { count }]) => [bucket, count]);
   const metrics: PreprocessMetrics = {
     rows: report.rows,
-    samples: samples.length,
-    tokens: sum(samples, (sample) => sample.ids.length),
-    learnedTokens: sum(samples, (sample) => sample.learned.reduce((a, b) => a + b, 0)),
-    longest: samples.reduce((longest, sample) => Math.max(longest, sample.ids.length), 0),
+    samples,
+    tokens,
+    learnedTokens,
+    longest,
     buckets: { ...Object.fromEntries(dropped), truncated: report.truncated.count },
   };
   return { ...metrics };
-}
-
-function sum<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
 }
