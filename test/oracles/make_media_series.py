@@ -3,7 +3,8 @@
     python test/oracles/make_media_series.py ASSETS
 
 ASSETS is a folder with BasicMotions_TRAIN.ts (see the fixtures' README.md). Needs the versions of
-requirements-media.txt. Chronos computes in 32 bits, NumPy in 64.
+requirements-media.txt. Chronos cuts readings to 32 bits; all
+else is computed in 64.
 """
 
 import json
@@ -15,6 +16,7 @@ import torch
 from chronos.chronos import ChronosConfig, MeanScaleUniformBins
 
 ROOT = Path(__file__).resolve().parents[2] / "packages/data/test/fixtures/media"
+torch.set_default_dtype(torch.float64)
 
 
 def read_cases(folder: Path, count: int) -> list:

@@ -94,12 +94,29 @@ function expandAll(media: MeasuredMedia, expander: MediaExpander, name: string):
   if (isApart) {
     throw new MediaFault('unsupported_content', `${name} takes no ${apart?.join(' beside a ')}`);
   }
-  const images = media.images.flatMap((item, index) => image?.(item, index) ?? []);
+  const images = expandList('images', media.images, image);
   if (videoWithAudio !== undefined && counts.video > 0 && counts.audio > 0) {
     return { images, ...joinSounds(media, videoWithAudio) };
   }
-  const videos = media.videos.flatMap((item) => video?.(item) ?? []);
-  return { images, videos, audios: media.audios.flatMap((item) => audio?.(item) ?? []) };
+  const videos = expandList('videos', media.videos, video);
+  return { images, videos, audios: expandList('audios', media.audios, audio) };
+}
+
+/** Expands one list; a fault is told with its place. */
+function expandList<T>(
+  column: string,
+  list: readonly T[],
+  expand: ((item: T, index: number) => ExpandedMedium) | undefined,
+): ExpandedMedium[] {
+  if (expand === undefined) return [];
+  return list.map((item, index) => {
+    try {
+      return expand(item, index);
+    } catch (error) {
+      if (!(error instanceof MediaFault)) throw error;
+      throw new MediaFault(error.bucket, `${column}[${index}]: ${error.message}`);
+    }
+  });
 }
 
 function joinSounds(
@@ -110,9 +127,10 @@ function joinSounds(
     const found = `${videos.length} videos and ${audios.length} sounds`;
     throw new MediaFault('media_count_mismatch', `${found}; each video needs its own sound`);
   }
-  const joined = videos.flatMap((video, i): ExpandedMedium[] => {
+  const pairs = videos.flatMap((video, i) => {
     const audio = audios[i];
-    return audio === undefined ? [] : [join(video, audio)];
+    return audio === undefined ? [] : [{ video, audio }];
   });
+  const joined = expandList('videos', pairs, ({ video, audio }) => join(video, audio));
   return { videos: joined, audios: audios.map(() => ({ text: '', tokens: 0 })) };
 }
