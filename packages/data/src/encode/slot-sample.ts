@@ -96,12 +96,16 @@ function keepTurns(
     const share = shareLength(lengths, cutoffLength - used);
     used += share.source + share.target;
     kept.push({
-      source: turn.source.subarray(0, share.source),
-      target: turn.target.subarray(0, share.target),
+      source: firstIds(turn.source, share.source),
+      target: firstIds(turn.target, share.target),
       isLearned: !maskHistory || kept.length === 0,
     });
   }
   return maskHistory ? kept.reverse() : kept;
+}
+
+function firstIds(ids: Int32Array, count: number): Int32Array {
+  return count === ids.length ? ids : ids.subarray(0, count);
 }
 
 /**

@@ -99,6 +99,7 @@ const POINTS = {
   firstOfType: 3,
   laterOfType: 1.5,
   markersAreTokens: 2,
+  otherMarkers: 1,
   thinks: 1,
   media: 2,
 } as const;
@@ -111,13 +112,15 @@ function scoreTemplate(spec: TemplateSpec, evidence: Evidence): Scored {
   const finds = [
     ...compareWithOwn(spec, evidence),
     ...matchType(spec, evidence),
-    ...matchMarkers(spec, tokenizer),
+    ...matchMarkers(spec, evidence),
     ...matchThoughts(spec, own),
   ];
-  const media = (spec.media !== undefined) === evidence.readsMedia ? 0 : -POINTS.media;
-  const score = finds.reduce((sum, find) => sum + find.points, media);
+  const mediaFits =
+    (spec.media !== undefined) === evidence.readsMedia || matchType(spec, evidence).length > 0;
+  const score = finds.reduce((sum, find) => sum + find.points, mediaFits ? 0 : -POINTS.media);
   const reasons = finds.flatMap(({ reason }) => (reason === null ? [] : [reason]));
-  return { template: spec.name, confidence: confidenceOf(finds), reasons, score };
+  const confidence = mediaFits ? confidenceOf(finds) : 'possible';
+  return { template: spec.name, confidence, reasons, score };
 }
 
 interface Find {
@@ -209,17 +212,16 @@ function matchType(spec: TemplateSpec, { modelType }: Evidence): Find[] {
   return [{ points, reason: `models of type ${modelType} are trained with it` }];
 }
 
-function matchMarkers(spec: TemplateSpec, tokenizer: Tokenizer): Find[] {
+function matchMarkers(spec: TemplateSpec, { tokenizer, own }: Evidence): Find[] {
   const markers = markersOf(spec);
   if (markers.length === 0) return [];
-  const missing = markers.filter((marker) => !isControl(marker, tokenizer));
+  const missing = markers.filter((marker) => tokenizer.tokenToId(marker) === undefined);
   if (missing.length > 0) return [{ points: -POINTS.markersAreTokens, reason: null }];
+  const isOther = own !== null && markers.some((marker) => !own.source.includes(marker));
+  if (isOther) return [{ points: -POINTS.otherMarkers, reason: null }];
   const shown = markers.slice(0, 3).join(' ');
-  return [{ points: POINTS.markersAreTokens, reason: `${shown} are tokens of the vocabulary` }];
-}
-
-function isControl(marker: string, tokenizer: Tokenizer): boolean {
-  return tokenizer.tokenToId(marker) !== undefined;
+  const reason = `${shown} ${markers.length === 1 ? 'is a token' : 'are tokens'} of the vocabulary`;
+  return [{ points: POINTS.markersAreTokens, reason }];
 }
 
 function matchThoughts(spec: TemplateSpec, own: ChatTemplate | null): Find[] {
