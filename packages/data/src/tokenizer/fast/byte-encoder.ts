@@ -28,7 +28,7 @@ import type { TextEngine } from '../text-engine.js';
 import { ByteTokenFinder } from './byte-token-finder.js';
 import { codePointClasses } from './code-point-classes.js';
 import { composeStretch } from './compose-stretch.js';
-import { buildJoinRules } from './join-rules.js';
+import { characterJoins } from './join-rules.js';
 import { createPieceMemory } from './piece-memory.js';
 import { type ByteEncoderPlan, planByteEncoder } from './plan-byte-encoder.js';
 import { TEXT_START, TextBuffer } from './text-buffer.js';
@@ -72,7 +72,7 @@ export function createByteEncoder(
     const rules = { ...pieces.rules, classes: codePointClasses() };
     scanner = { kind: 'scan', rules, addsSpace: pieces.addsSpace };
   } else if (pieces.kind === 'cuts') {
-    const rules = buildJoinRules(definition.model, pieces.cutsBeforeSpace);
+    const rules = characterJoins(definition.model, pieces.cutsBeforeSpace);
     if (rules === null) {
       return null;
     }

@@ -4,7 +4,7 @@ import { byteChar, CHAR_TO_BYTE } from '../byte-level.js';
 import type { BpeModelDefinition, TokenizerDefinition } from '../definition.js';
 import { VIRTUAL_SYMBOL_BASE } from '../definition.js';
 import { buildCharTable } from '../kernels/char-table.js';
-import type { PieceMemory } from '../kernels/encode-pieces.js';
+import type { PieceMemory, PieceParts } from '../kernels/encode-pieces.js';
 import { createScratch, type MergeScratch } from '../kernels/merge.js';
 import { buildPairTable } from '../kernels/pair-table.js';
 import {
@@ -14,9 +14,11 @@ import {
   type PieceTable,
   READ_AHEAD,
 } from '../kernels/piece-cache.js';
-import type { SymbolSource } from '../kernels/piece-merge.js';
-import { charSymbols, virtualSpellings } from './join-rules.js';
+import type { MergeModel, SymbolSource } from '../kernels/piece-merge.js';
+import { byteJoins, charSymbols, virtualSpellings } from './join-rules.js';
 import type { ByteEncoderPlan } from './plan-byte-encoder.js';
+
+const PARTS_AT_A_TIME = 256;
 
 /** The memory of a definition, or null when its vocabulary cannot be looked up by bytes. */
 export function createPieceMemory(
@@ -31,13 +33,41 @@ export function createPieceMemory(
   if (model.ignoreMerges && vocabulary === null) {
     return null;
   }
+  const merging = { source, table: buildPairTable(model.merges), scratch };
   return {
     young: createPieceTable(cacheSlots),
     old: null,
     vocabulary,
-    model: { source, table: buildPairTable(model.merges), scratch },
+    model: merging,
+    // A byte that is left out makes neighbours of what no rule's parts spell side by side.
+    parts:
+      source.kind === 'bytes' && source.symbols.every((symbol) => symbol >= 0)
+        ? pieceParts(model, merging, cacheSlots)
+        : null,
     finish: finishVirtual(model, scratch),
   };
+}
+
+function pieceParts(
+  model: BpeModelDefinition,
+  merging: MergeModel,
+  cacheSlots: number,
+): PieceParts | null {
+  const rules = byteJoins(model);
+  return rules === null
+    ? null
+    : {
+        rules,
+        ends: new Int32Array(PARTS_AT_A_TIME),
+        memory: {
+          young: createPieceTable(Math.max(64, cacheSlots / 4)),
+          old: null,
+          vocabulary: null,
+          model: merging,
+          parts: null,
+          finish: null,
+        },
+      };
 }
 
 function symbolSource(model: BpeModelDefinition, isByCharacter: boolean): SymbolSource {

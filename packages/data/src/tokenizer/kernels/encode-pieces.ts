@@ -20,6 +20,10 @@ import {
   type PieceTable,
 } from './piece-cache.js';
 import { type MergeModel, mergePiece } from './piece-merge.js';
+import { type JoinRules, scanCuts } from './scan-cuts.js';
+
+/** Pieces of several parts are remembered as a whole up to this size; longer ones rarely come back. */
+const WHOLE_BYTES_MAX = 24;
 
 /** A text under work: its bytes twice, as the two views that the kernels read. */
 export interface TextBytes {
@@ -35,8 +39,18 @@ export interface PieceMemory {
   /** Whole tokens by their bytes, for models that look a piece up before merging; never evicted. */
   readonly vocabulary: PieceTable | null;
   readonly model: MergeModel;
+  /** How an unknown piece falls into parts that are merged, and remembered, one by one. */
+  readonly parts: PieceParts | null;
   /** Rewrites symbols that are no tokens, in the scratch; null when there are none. */
   readonly finish: ((count: number) => number) | null;
+}
+
+/** See {@link PieceMemory.parts}. */
+export interface PieceParts {
+  readonly rules: JoinRules;
+  readonly ends: Int32Array;
+  /** Of parts alone: a part that is a token is not always taken whole, as a piece may be. */
+  readonly memory: PieceMemory;
 }
 
 /** Appends the ids of the first `count` pieces, the first of which begins at `from`. */
@@ -120,6 +134,13 @@ function encodeUnknown(
   ) {
     return;
   }
+  const idsFrom = out.length;
+  if (memory.parts !== null && encodeParts(memory.parts, text, from, to, out)) {
+    if (size <= WHOLE_BYTES_MAX) {
+      remember(memory, text.view, from, size, out.ids, idsFrom, out.length - idsFrom);
+    }
+    return;
+  }
   let count = mergePiece(model, text.bytes, from, to);
   if (memory.finish !== null) {
     count = memory.finish(count);
@@ -129,6 +150,27 @@ function encodeUnknown(
   if (isKept) {
     remember(memory, text.view, from, size, symbols, 0, count);
   }
+}
+
+/** Returns false, with nothing done, when the piece is a single part. */
+function encodeParts(
+  parts: PieceParts,
+  text: TextBytes,
+  from: number,
+  to: number,
+  out: IdBuffer,
+): boolean {
+  const { rules, ends, memory } = parts;
+  let at = from;
+  while (at < to) {
+    const count = scanCuts(text.bytes, at, to, rules, ends);
+    if (at === from && ends[0]! === to) {
+      return false;
+    }
+    encodePieces(memory, text, at, ends, count, out);
+    at = ends[count - 1]!;
+  }
+  return true;
 }
 
 function appendFound(

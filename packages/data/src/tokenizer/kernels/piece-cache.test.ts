@@ -62,6 +62,7 @@ describe('remembered pieces', () => {
         table: buildPairTable(NO_RULES),
         scratch: createScratch(16),
       },
+      parts: null,
       finish: null,
     };
     const rng = createRng(9);

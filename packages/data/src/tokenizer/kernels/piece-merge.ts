@@ -9,8 +9,10 @@
 import { type CharTable, charValue } from './char-table.js';
 import { type MergeScratch, mergeSymbols, reserveScratch } from './merge.js';
 import type { PairTable } from './pair-table.js';
-import { SPACE_MARK_CODE } from './scan-cuts.js';
 import { charBytes, codePointAt } from './utf8.js';
+
+/** What the byte 0x20 stands for in folded text. */
+const SPACE_MARK_CODE = 0x2581;
 
 /** How pieces become symbols. */
 export type SymbolSource =

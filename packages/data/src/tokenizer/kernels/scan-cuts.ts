@@ -1,41 +1,43 @@
 /**
- * Cuts text for a SentencePiece-type model, which has no split pattern, into words that can be merged
- * one by one.
+ * Cuts text into words that can be merged one by one, where no merge rule can reach across.
  *
- * A cut lies between two neighbouring characters that no merge rule joins: no rule has a left part
- * that ends in the first and a right part that begins with the second. Every symbol spells the
- * characters it covers, so nothing is ever merged across such a place and the ids are those of the
- * whole text.
+ * A cut lies between two neighbouring characters that no rule joins: no rule has a left part that ends
+ * there in the first and a right part that begins there with the second. Every symbol spells the
+ * bytes it covers, so the first merge across such a place would need such a rule, and the ids are
+ * those of the whole text. A SentencePiece-type model has no other splits; to a byte-level one it
+ * gives words that come back out of Chinese clauses that do not.
  *
- * In this text the byte 0x20 stands for U+2581, the mark of a space.
+ * The tables may say "joined" too often, which costs a cut, never an id.
  *
- * Bounds: as in scan-splits.ts; `ascii` has 128 * 128 entries, `pairs` is at most half full, so a probe
+ * Bounds: as in scan-splits.ts; `bytes` has 65,536 entries, `pairs` is at most half full, so a probe
  * always meets an empty slot.
  */
 
-import { type CharTable, charValue } from './char-table.js';
 import { charBytes, codePointAt } from './utf8.js';
 
 /** Which neighbours can be joined. */
 export interface JoinRules {
-  /** 1 at `left * 128 + right` where some rule joins the two ASCII characters. */
-  readonly ascii: Uint8Array;
-  /** Number of each character that a rule's part begins or ends with. */
-  readonly numbers: CharTable;
-  /** Open addressing over `left number * 65536 + right number` as unsigned 32-bit; -1 is empty. */
+  /** 1 at `last byte of the left character * 256 + first byte of the right one`: joined, whatever else. */
+  readonly bytes: Uint8Array;
+  /** Open addressing over {@link joinKey} of characters not both ASCII; -1 is empty. */
   readonly pairs: Int32Array;
-  /** Every space mark starts a word (Metaspace with split). */
-  readonly cutsBeforeSpace: boolean;
+  /** What the byte 0x20 stands for: itself, or U+2581 in text whose space marks are folded. */
+  readonly blankCode: number;
+  /** Every blank starts a word (Metaspace with split). */
+  readonly cutsBeforeBlank: boolean;
 }
 
 const BLANK = 0x20;
-const UNKNOWN = -2;
-/** What the byte 0x20 stands for. */
-export const SPACE_MARK_CODE = 0x2581;
 
-/** Adds a pair of numbers; `pairs` must have room. */
-export function addJoin(pairs: Int32Array, left: number, right: number): void {
-  const key = (left << 16) | right;
+/** Names a pair of characters; pairs beyond the basic plane may share a name with others. */
+export function joinKey(left: number, right: number): number {
+  const key = (left << 16) ^ right;
+  // -1 marks an empty slot; its namesake stands for it.
+  return key === -1 ? 0 : key;
+}
+
+/** Adds a key; `pairs` must have room. */
+export function addJoin(pairs: Int32Array, key: number): void {
   let slot = joinHash(key) & (pairs.length - 1);
   while (pairs[slot]! !== -1 && pairs[slot]! !== key) {
     slot = (slot + 1) & (pairs.length - 1);
@@ -48,19 +50,15 @@ function joinHash(key: number): number {
   return hash ^ (hash >>> 15);
 }
 
-function hasJoin(pairs: Int32Array, left: number, right: number): number {
-  if (left < 0 || right < 0) {
-    return 0;
-  }
-  const key = (left << 16) | right;
+function hasJoin(pairs: Int32Array, key: number): boolean {
   let slot = joinHash(key) & (pairs.length - 1);
   for (;;) {
     const found = pairs[slot]!;
     if (found === key) {
-      return 1;
+      return true;
     }
     if (found === -1) {
-      return 0;
+      return false;
     }
     slot = (slot + 1) & (pairs.length - 1);
   }
@@ -85,36 +83,28 @@ export function scanCuts(
 }
 
 function wordEnd(bytes: Uint8Array, from: number, to: number, rules: JoinRules): number {
-  const { ascii, numbers, pairs, cutsBeforeSpace } = rules;
-  let left = bytes[from]!;
-  // Of the character on the left; looked up when a character outside ASCII stands next to it.
-  let number = left < 0x80 ? UNKNOWN : charNumber(bytes, from, numbers);
-  let at = from + charBytes(left);
+  const { bytes: joined, pairs, blankCode, cutsBeforeBlank } = rules;
+  let left = codeAt(bytes, from, blankCode);
+  let at = from + charBytes(bytes[from]!);
   while (at < to) {
-    const right = bytes[at]!;
-    let joined: number;
-    if (left < 0x80 && right < 0x80) {
-      joined = ascii[left * 128 + right]!;
-      number = UNKNOWN;
-    } else {
-      const leftNumber = number === UNKNOWN ? byteNumber(left, numbers) : number;
-      number = charNumber(bytes, at, numbers);
-      joined = hasJoin(pairs, leftNumber, number);
+    const first = bytes[at]!;
+    const before = bytes[at - 1]!;
+    const right = codeAt(bytes, at, blankCode);
+    if (joined[(before << 8) | first]! === 0) {
+      if ((before < 0x80 && first < 0x80) || !hasJoin(pairs, joinKey(left, right))) {
+        return at;
+      }
     }
-    if (joined === 0 || (right === BLANK && cutsBeforeSpace)) {
+    if (cutsBeforeBlank && first === BLANK) {
       return at;
     }
     left = right;
-    at += charBytes(right);
+    at += charBytes(first);
   }
   return at;
 }
 
-function charNumber(bytes: Uint8Array, at: number, numbers: CharTable): number {
+function codeAt(bytes: Uint8Array, at: number, blankCode: number): number {
   const first = bytes[at]!;
-  return first < 0x80 ? byteNumber(first, numbers) : charValue(numbers, codePointAt(bytes, at));
-}
-
-function byteNumber(byte: number, numbers: CharTable): number {
-  return charValue(numbers, byte === BLANK ? SPACE_MARK_CODE : byte);
+  return first === BLANK ? blankCode : codePointAt(bytes, at);
 }
