@@ -8,24 +8,27 @@ export interface RowDigest {
   readonly whole: Hash64;
   /** Everything before the last answer; null where there is no question. */
   readonly question: Hash64 | null;
+  /** All answers together: the last one alone is often the same thanks. */
   readonly answer: Hash64;
   /** What near repeats are compared by. */
   readonly words: Int32Array;
 }
+
+const NOTHING: Hash64 = { high: 0, low: 0 };
 
 /** System text counts for the hashes, but not for likeness: it is the same in many rows. */
 export function digestConversation({ messages, tools }: Conversation): RowDigest {
   const parts = messages.map((message) =>
     joinHashes(hashText(message.role), hashText(textOf(message))),
   );
-  const answer = parts.at(-1) ?? hashText('');
+  const last = parts.at(-1) ?? hashText('');
   const start = hashText(tools === undefined ? '' : JSON.stringify(tools));
   const question = parts.slice(0, -1).reduce(joinHashes, start);
   const spoken = messages.filter((message) => message.role !== 'system').map(textOf);
   return {
-    whole: joinHashes(question, answer),
+    whole: joinHashes(question, last),
     question: parts.length > 1 ? question : null,
-    answer,
+    answer: parts.filter((_, i) => messages[i]?.role === 'assistant').reduce(joinHashes, NOTHING),
     words: wordHashes(spoken.join('\n')),
   };
 }

@@ -49,6 +49,8 @@ const IN_LEARNED: readonly (readonly [FindingCode, Find])[] = [
 /** Characters of an answer that is suspiciously short, and of the median that makes it so. */
 const SHORT_CHARS = 2;
 const LONG_CHARS = 50;
+/** Chinese, Japanese and Korean characters say as much as several letters. */
+const DENSE = /[\u3041-\u9fff\uac00-\ud7af]/g;
 /** Share of rows up to which another script is an exception. */
 const MINORITY_SHARE = 0.2;
 
@@ -138,7 +140,7 @@ export class TextChecks {
 
   #addLength(answer: string, row: RowOrigin): void {
     this.#answers++;
-    const length = answer.trim().length;
+    const length = answer.trim().replace(DENSE, 'xxx').length;
     if (length >= LONG_CHARS) this.#longAnswers++;
     if (length > 0 && length <= SHORT_CHARS) this.#log.add('short_answer', row, answer);
   }

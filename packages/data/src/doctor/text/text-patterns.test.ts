@@ -122,8 +122,14 @@ const CASES: { readonly [name: string]: Case } = {
   },
   'open code blocks': {
     find: findOpenFence,
-    yes: ['```js\nlet a;', 'one\n```\na\n```\nthen\n```py\nb'],
-    no: ['```js\nlet a;\n```', 'use ``` to open', '1. ```sh\n   ls\n   ```'],
+    yes: ['```js\nlet a;', 'one\n```\na\n```\nthen\n```py\nb', '- ```sh\n  ls'],
+    no: [
+      '```js\nlet a;\n```',
+      'use ``` to open',
+      '1. ```sh\n   ls\n   ```',
+      '```ls -l```',
+      '```html\n<p></p>```\nso',
+    ],
   },
   refusals: {
     find: findRefusal,

@@ -102,11 +102,20 @@ export function findBlob(text: string): string | undefined {
   return isMixed ? `${found.length} characters: ${found.slice(0, 24)}…` : undefined;
 }
 
-/** An odd number of code fences. */
+/**
+ * A code block that stays open. A fence may follow a list mark or a quote mark; a line with two of them is inline code;
+ * a block may be closed at the end of its last line.
+ */
 export function findOpenFence(text: string): string | undefined {
   if (!text.includes('```')) return undefined;
-  const fences = text.match(/^[ \t>]*(?:[-*\d.]+[ \t]+)?```/gm) ?? [];
-  return fences.length % 2 === 1 ? `${fences.length} fences` : undefined;
+  let fences = 0;
+  for (const line of text.split('\n')) {
+    if (!line.includes('```')) continue;
+    const isFence = /^[ \t>]*(?:(?:[-*]|\d+\.)[ \t]+)?```(?!.*```)/.test(line);
+    const isOpen = fences % 2 === 1;
+    if (isFence || (isOpen && /[^`]```\s*$/.test(line))) fences++;
+  }
+  return fences % 2 === 1 ? `${fences} ${fences === 1 ? 'fence' : 'fences'}` : undefined;
 }
 
 const REFUSAL =
