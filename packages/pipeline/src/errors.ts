@@ -10,6 +10,8 @@ export const PIPELINE_ERRORS = {
   RECIPE_BAD_VALUE: 'RECIPE_BAD_VALUE',
   /** A key that must be given is missing. */
   RECIPE_MISSING_KEY: 'RECIPE_MISSING_KEY',
+  /** Data is named as records and as tokens at once, or held out of what is already prepared. */
+  RECIPE_DATA_SOURCE: 'RECIPE_DATA_SOURCE',
   /** The recipe file does not exist or cannot be read. */
   RECIPE_NOT_FOUND: 'RECIPE_NOT_FOUND',
   /** `adapter_name_or_path` is given although the whole model is trained. */

@@ -2,13 +2,14 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { defined, type JsonValue, TuneyardError, throwIfAborted } from '@tuneyard/core';
-import { resolveDatasets } from '@tuneyard/data';
+import { findTokenFiles, resolveDatasets } from '@tuneyard/data';
 import { artifactDir } from '../artifacts/create-artifact.js';
 import type { ArtifactManifest } from '../artifacts/manifest.js';
 import { findArtifact, listArtifacts } from '../artifacts/open-artifact.js';
 import { hasLeftovers, workDirOf } from '../artifacts/work-dir.js';
 import type { Workspace } from '../artifacts/workspace.js';
 import { PIPELINE_ERRORS } from '../errors.js';
+import { hashOf } from '../fingerprint/canonical-json.js';
 import { FileHashCache } from '../fingerprint/file-hash-cache.js';
 import { fingerprintPath } from '../fingerprint/fingerprint-path.js';
 import { stageFingerprint } from '../fingerprint/stage-fingerprint.js';
@@ -148,6 +149,7 @@ async function fingerprintExternal(
   cache: FileHashCache,
   signal: AbortSignal | undefined,
 ): Promise<StageInput> {
+  if (input.files === 'tokens') return await fingerprintTokens(input.path, cache, signal);
   const includes = INCLUDED[input.files];
   const fingerprint = await fingerprintPath(input.path, cache, {
     includes,
@@ -156,12 +158,34 @@ async function fingerprintExternal(
   return { from: 'path', path: input.path, fingerprint };
 }
 
+/** The files of a prefix; what stands beside them, such as other data sets, does not count. */
+async function fingerprintTokens(
+  prefix: string,
+  cache: FileHashCache,
+  signal: AbortSignal | undefined,
+): Promise<StageInput> {
+  const { files, kind } = await findTokenFiles(prefix);
+  const hashes = [];
+  for (const file of files) {
+    for (const ending of ['bin', 'idx']) {
+      const target = `${file.prefix}.${ending}`;
+      const fingerprint = await fingerprintPath(
+        target,
+        cache,
+        signal === undefined ? {} : { signal },
+      );
+      hashes.push({ field: file.field, ending, fingerprint });
+    }
+  }
+  return { from: 'path', path: prefix, fingerprint: hashOf([kind, hashes]) };
+}
+
 /** Files of a model directory that decide how text becomes tokens, and those that are its weights. */
 const TOKENIZER_FILE =
   /^(tokenizer[^/]*|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.[^/]+|config\.json|generation_config\.json)$/;
 const MODEL_FILE = /^[^/]+\.(json|safetensors|model|jinja|txt|gguf)$/;
 
-const INCLUDED: { readonly [R in PathRole]: (relative: string) => boolean } = {
+const INCLUDED: { readonly [R in Exclude<PathRole, 'tokens'>]: (relative: string) => boolean } = {
   all: () => true,
   tokenizer: (relative) => TOKENIZER_FILE.test(relative),
   model: (relative) => MODEL_FILE.test(relative),
@@ -204,5 +228,5 @@ async function findDatasets(recipe: Recipe): Promise<RecipeDatasets> {
       description: description as unknown as { readonly [key: string]: JsonValue },
     }));
   };
-  return { train: await find(data.train), validation: await find(data.validation ?? []) };
+  return { train: await find(data.train ?? []), validation: await find(data.validation ?? []) };
 }

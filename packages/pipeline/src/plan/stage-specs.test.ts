@@ -23,7 +23,7 @@ const set = (name: string): { path: string; description: { name: string } } => (
 function specsOf(text: string): readonly StageSpec[] {
   const recipe = parseRecipe(text, '/r/recipe.yaml');
   return stageSpecs(recipe, {
-    train: recipe.data.train.map(set),
+    train: (recipe.data.train ?? []).map(set),
     validation: (recipe.data.validation ?? []).map(set),
   });
 }
@@ -126,6 +126,16 @@ describe('stageSpecs', () => {
     expect(Object.keys(find('merge').inputs)).toEqual(['model']);
     expect(find('evaluate-after').inputs['model']).toEqual({ from: 'stage', stageId: 'train' });
     expect(specs.some((spec) => spec.id === 'export-peft')).toBe(false);
+  });
+
+  it('trains on prepared tokens without a preprocess stage', () => {
+    const prepared = 'tokenized_path: out/alpaca, tokenized_validation_path: out/held';
+    const specs = specsOf(FULL.replace('train: [a.jsonl], validation: [v.jsonl]', prepared));
+    expect(specs.map((spec) => spec.kind)).not.toContain('preprocess');
+    const train = specs.find((spec) => spec.kind === 'train');
+    const tokens = (path: string) => ({ from: 'path', path, files: 'tokens' });
+    expect(train?.inputs['train']).toEqual(tokens('/r/out/alpaca'));
+    expect(train?.inputs['validation']).toEqual(tokens('/r/out/held'));
   });
 });
 

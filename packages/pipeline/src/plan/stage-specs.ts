@@ -10,7 +10,7 @@ import { type Recipe, resolveRecipePath } from '../recipe/recipe.js';
 import type { StageKind } from './run-plan.js';
 
 /** Which files of a path count for its fingerprint. */
-export type PathRole = 'model' | 'tokenizer' | 'all';
+export type PathRole = 'model' | 'tokenizer' | 'tokens' | 'all';
 
 /** An input before it is fingerprinted. */
 export type SpecInput =
@@ -58,7 +58,12 @@ export function stageSpecs(recipe: Recipe, datasets: RecipeDatasets): readonly S
   const context: Context = {
     recipe,
     model: path(recipe, recipe.model.model_name_or_path, 'model'),
-    isHeldOut: datasets.validation.length > 0 || recipe.data.val_size > 0,
+    train: tokens(recipe, recipe.data.tokenized_path) ?? fromStage('preprocess-train'),
+    validation:
+      tokens(recipe, recipe.data.tokenized_validation_path) ??
+      (datasets.validation.length > 0 || recipe.data.val_size > 0
+        ? fromStage('preprocess-validation')
+        : null),
   };
   const work = [
     ...preprocessSpecs(context, datasets),
@@ -73,7 +78,10 @@ export function stageSpecs(recipe: Recipe, datasets: RecipeDatasets): readonly S
 interface Context {
   readonly recipe: Recipe;
   readonly model: SpecInput;
-  readonly isHeldOut: boolean;
+  /** Tokens to train on. */
+  readonly train: SpecInput;
+  /** Held-out tokens; null = none. */
+  readonly validation: SpecInput | null;
 }
 
 function preprocessSpecs(context: Context, datasets: RecipeDatasets): StageSpec[] {
@@ -112,8 +120,8 @@ function preprocessSpecs(context: Context, datasets: RecipeDatasets): StageSpec[
     }),
     settings: present({ 'data.preprocessing_num_workers': data.preprocessing_num_workers }),
   });
-  const specs = [spec('train', datasets.train)];
-  if (context.isHeldOut) {
+  const specs = context.train.from === 'stage' ? [spec('train', datasets.train)] : [];
+  if (context.validation?.from === 'stage') {
     specs.push(spec('validation', isSplit ? datasets.train : datasets.validation));
   }
   return specs;
@@ -136,8 +144,8 @@ function trainSpec(context: Context): StageSpec {
     artifactKind: isLora ? 'adapter' : 'model',
     inputs: {
       model: context.model,
-      train: fromStage('preprocess-train'),
-      ...(context.isHeldOut ? { validation: fromStage('preprocess-validation') } : {}),
+      train: context.train,
+      ...(context.validation === null ? {} : { validation: context.validation }),
       ...startAdapter(context),
     },
     parameters: present({
@@ -189,7 +197,7 @@ function isPacked({ data, train }: Recipe): boolean {
 
 function evaluateSpecs(context: Context, when: 'before' | 'after'): StageSpec[] {
   const { evaluate, model, train } = context.recipe;
-  if (evaluate === undefined || !context.isHeldOut) return [];
+  if (evaluate === undefined || context.validation === null) return [];
   const trained = fromStage('train');
   const isLora = train.finetuning_type === 'lora';
   const after = isLora ? { model: context.model, adapter: trained } : { model: trained };
@@ -201,7 +209,7 @@ function evaluateSpecs(context: Context, when: 'before' | 'after'): StageSpec[] 
       title: when === 'before' ? 'Evaluate the base model' : 'Evaluate the trained model',
       version: VERSIONS.evaluate,
       artifactKind: 'evaluation',
-      inputs: { ...inputs, validation: fromStage('preprocess-validation') },
+      inputs: { ...inputs, validation: context.validation },
       parameters: {
         'model.base_type': model.base_type,
         'evaluate.exact_match': evaluate.exact_match,
@@ -295,6 +303,11 @@ function startAdapter({ recipe }: Context): { readonly [role: string]: SpecInput
 
 function fromStage(stageId: string): SpecInput {
   return { from: 'stage', stageId };
+}
+
+/** Tokens prepared outside of the recipe. */
+function tokens(recipe: Recipe, relative: string | undefined): SpecInput | null {
+  return relative === undefined ? null : path(recipe, relative, 'tokens');
 }
 
 function path(recipe: Recipe, relative: string, files: PathRole): SpecInput {

@@ -29,6 +29,7 @@ const RULES: readonly Rule[] = [
   quantizedBase,
   sftOnlyOptions,
   maskContradiction,
+  dataSource,
   validation,
   warmup,
   peftExport,
@@ -44,6 +45,41 @@ export function crossCheck(
     return typeof inner === 'object' && inner !== null && key in inner;
   };
   return RULES.flatMap((rule) => rule(recipe, isGiven));
+}
+
+/** Data comes as records or as tokens, and from one place. */
+function dataSource({ data }: RecipeBody): RuleFault[] {
+  const faults: RuleFault[] = [];
+  const { RECIPE_DATA_SOURCE, RECIPE_MISSING_KEY } = PIPELINE_ERRORS;
+  const add = (key: string, message: string, hint: string): void => {
+    faults.push({ code: RECIPE_DATA_SOURCE, path: ['data', key], message, hint });
+  };
+  if (data.train === undefined && data.tokenized_path === undefined) {
+    faults.push({
+      code: RECIPE_MISSING_KEY,
+      path: ['data', 'train'],
+      message: 'data.train is missing',
+      hint: 'Give data.train, or data.tokenized_path for data that is prepared.',
+    });
+  }
+  if (data.train !== undefined && data.tokenized_path !== undefined) {
+    add(
+      'tokenized_path',
+      'data.train is given too; training data comes from one place',
+      'Keep one.',
+    );
+  }
+  if (data.validation !== undefined && data.tokenized_validation_path !== undefined) {
+    add('tokenized_validation_path', 'data.validation is given too', 'Keep one of the two.');
+  }
+  if (data.tokenized_path !== undefined && data.val_size > 0) {
+    add(
+      'val_size',
+      'samples are held out when data is prepared, and tokenized_path is prepared',
+      'Prepare it with --val-size and give tokenized_validation_path.',
+    );
+  }
+  return faults;
 }
 
 function loraOnlyOptions(recipe: RecipeBody, isGiven: IsGiven): RuleFault[] {
@@ -120,7 +156,8 @@ function maskContradiction(recipe: RecipeBody): RuleFault[] {
 }
 
 function validation(recipe: RecipeBody, isGiven: IsGiven): RuleFault[] {
-  const { validation: files, val_size: size } = recipe.data;
+  const { validation: records, tokenized_validation_path: tokens, val_size: size } = recipe.data;
+  const files = records ?? tokens;
   const faults: RuleFault[] = [];
   if (files !== undefined && size > 0) {
     faults.push({

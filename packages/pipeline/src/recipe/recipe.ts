@@ -28,8 +28,12 @@ const model = z.strictObject({
 });
 
 const data = z.strictObject({
-  /** Files, or names registered in `dataset_info.json` of `dataset_dir`. */
-  train: oneOrMany,
+  /** Files, folders, or names registered in `dataset_info.json` of `dataset_dir`. Exclusive with `tokenized_path`. */
+  train: oneOrMany.optional(),
+  /** Prefix or directory of data that `tuneyard preprocess`, Megatron's or MindSpeed-LLM's tools have prepared. */
+  tokenized_path: pathText.optional(),
+  /** The same for held-out data. */
+  tokenized_validation_path: pathText.optional(),
   /** Held-out files or names; exclusive with `val_size`. */
   validation: oneOrMany.optional(),
   /** Samples to hold out of `train`: a count, or a share in (0, 1). 0 = none. */
