@@ -132,6 +132,7 @@ export {
   readMediaManifest,
   writeMediaManifest,
 } from './media/media-manifest.js';
+export { type KindSurvey, type MediaSurvey, surveyMedia } from './media/media-survey.js';
 export {
   type AudioMeasure,
   type ImageMeasure,
