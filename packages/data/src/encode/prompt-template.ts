@@ -60,7 +60,8 @@ export interface OpenTemplateOptions {
   readonly toolFormat?: ToolFormat;
   /**
    * Named templates for models that think: true (the default) learns an empty thought where an answer has none,
-   * false takes thoughts out and shows an empty one, null keeps them and shows an empty one.
+   * false takes thoughts out and shows an empty one, null keeps them and shows an empty one. A model's own template
+   * is given true or false as `enable_thinking`, and nothing by default.
    */
   readonly enableThinking?: boolean | null;
   /** Named templates: true gives stop words that the vocabulary lacks ids at its end. Default false. */
@@ -83,7 +84,13 @@ export async function openPromptTemplate(options: OpenTemplateOptions): Promise<
   }
   if (name === 'auto') {
     const own = await ownTemplate(modelPath, tokenizer);
-    return chatPromptTemplate(own, { tokenizer, name: own.origin, ...systemOf(defaultSystem) });
+    const thinking = options.enableThinking ?? null;
+    return chatPromptTemplate(own, {
+      tokenizer,
+      name: own.origin,
+      ...systemOf(defaultSystem),
+      ...(thinking === null ? {} : { extra: { enable_thinking: thinking } }),
+    });
   }
   return await openNamed(options);
 }
@@ -185,6 +192,8 @@ export interface ChatPromptOptions {
   readonly name: string;
   /** System text for dialogues that have none. */
   readonly defaultSystem?: string;
+  /** Further variables of the template. */
+  readonly extra?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -195,20 +204,25 @@ export function chatPromptTemplate(
   template: ChatTemplate,
   options: ChatPromptOptions,
 ): TextPromptTemplate {
-  const { tokenizer, name, defaultSystem = '' } = options;
-  const toolsOf = ({ tools }: Dialogue): { readonly tools?: readonly unknown[] } =>
-    tools === undefined ? {} : { tools };
+  const { tokenizer, name, defaultSystem = '', extra = {} } = options;
+  const variablesOf = ({ tools }: Dialogue) => ({
+    extra,
+    ...(tools === undefined ? {} : { tools }),
+  });
   const renderDialogue = (dialogue: Dialogue): readonly Segment[] | Rejection =>
     lostTools(dialogue, template) ??
     orRejection(() => {
       const { messages } = withSystem(dialogue, defaultSystem);
-      return renderSegments(template, messages, toolsOf(dialogue));
+      return renderSegments(template, messages, variablesOf(dialogue));
     });
   const renderPrompt = (dialogue: Dialogue): readonly Segment[] | Rejection =>
     lostTools(dialogue, template) ??
     orRejection(() => {
       const { messages } = withSystem(dialogue, defaultSystem);
-      const text = template.render(messages, { addGenerationPrompt: true, ...toolsOf(dialogue) });
+      const text = template.render(messages, {
+        addGenerationPrompt: true,
+        ...variablesOf(dialogue),
+      });
       return [{ text, learned: false }];
     });
   return {

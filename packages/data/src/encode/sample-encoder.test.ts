@@ -170,6 +170,21 @@ describe('opening templates', () => {
     }
   });
 
+  it("tells a model's own template whether to think, when that is said", async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'tuneyard-thinking-'));
+    const source =
+      '{% if enable_thinking is defined %}{{ enable_thinking }} {% endif %}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}';
+    await writeFile(join(directory, 'chat_template.jinja'), source);
+    const base = { name: 'auto', modelPath: directory, tokenizer, generationConfig: null };
+    const textOf = async (options: { enableThinking?: boolean | null }) => {
+      const template = await openPromptTemplate({ ...base, ...options });
+      return tokens(template, dialogue('a', 'b')).text.trimStart();
+    };
+    expect(await textOf({})).toBe(await textOf({ enableThinking: null }));
+    expect(await textOf({ enableThinking: false })).toMatch(/false/);
+    expect(await textOf({ enableThinking: true })).toMatch(/true/);
+  });
+
   it('rejects a row that the template cannot write, and goes on', async () => {
     const tool: Conversation = {
       ...qa,
