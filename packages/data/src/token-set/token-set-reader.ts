@@ -1,6 +1,6 @@
 /** Reads the parallel fields of a prepared data set together, block by block. */
 import { stat } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { throwIfAborted } from '@tuneyard/core';
 import { IndexedDatasetReader, type OpenIndexedDatasetOptions } from '@tuneyard/formats';
 import type { HandlerKind } from '../handlers/row-handler.js';
@@ -39,10 +39,18 @@ const PARALLEL: readonly (readonly string[])[] = [
 export async function locateTokenSet(path: string): Promise<LocatedTokenSet> {
   const isDirectory = (await stat(path).catch(() => null))?.isDirectory() ?? false;
   const description = isDirectory ? await readTokenSetMeta(path) : null;
+  if (description === null && isDirectory) await refuseOlder(path);
   if (description === null) return { files: await findTokenFiles(path), description };
   const { kind, fields } = description;
   const files = tokenSetFiles(path, kind, fields);
   return { files: { kind, prefix: path, level: 'document', files }, description };
+}
+
+/** Version 1 kept everything in one safetensors file. */
+async function refuseOlder(dir: string): Promise<void> {
+  const older = await stat(join(dir, 'tokens.safetensors')).catch(() => null);
+  if (older !== null)
+    throw badSet(dir, 'the token set has version 1; this program reads version 2');
 }
 
 /** An open prepared data set. Cost: the indexes stay in memory, see `IndexedDatasetReader`. */

@@ -209,6 +209,14 @@ describe('a token set on disk', () => {
     });
   });
 
+  it('of an older version is refused by name', async () => {
+    await writeFile(join(dir, 'tokens.safetensors'), '');
+    await expect(openTokenSet(dir)).rejects.toMatchObject({
+      code: 'DATA_BAD_TOKEN_SET',
+      message: expect.stringContaining('has version 1'),
+    });
+  });
+
   it('can be written piece by piece', async () => {
     const files = tokenSetFiles(dir, 'pretrain', ['text', 'title']);
     for (const [i, { prefix }] of files.entries()) {

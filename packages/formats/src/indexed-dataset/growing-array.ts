@@ -5,6 +5,10 @@ export class Int32Growth {
   #values = new Int32Array(1024);
   #length = 0;
 
+  get length(): number {
+    return this.#length;
+  }
+
   get values(): Int32Array {
     return this.#values.subarray(0, this.#length);
   }
@@ -30,6 +34,15 @@ export class Int32Growth {
 export class Float64Growth {
   #values = new Float64Array(1024);
   #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The value pushed last; 0 when there is none. */
+  get last(): number {
+    return this.#values[this.#length - 1] ?? 0;
+  }
 
   get values(): Float64Array {
     return this.#values.subarray(0, this.#length);

@@ -6,8 +6,5 @@
  */
 export const MAX_SEQUENCES = 2 ** 31 - 1;
 
-/** Byte offsets above this lose exactness as numbers; no file system holds such a file. */
-export const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
-
 /** Bytes that one block of sequences aims at while a data set is read from end to end. */
 export const BLOCK_BYTES = 4 * 1024 * 1024;

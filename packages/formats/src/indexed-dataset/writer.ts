@@ -72,7 +72,7 @@ export class IndexedDatasetWriter {
 
   /** Sequences so far. */
   get sequenceCount(): number {
-    return this.#lengths.values.length;
+    return this.#lengths.length;
   }
 
   /** Values so far. */
@@ -170,7 +170,7 @@ export class IndexedDatasetWriter {
     return {
       prefix: this.prefix,
       sequences: this.sequenceCount,
-      documents: this.#boundaries.values.length - 1,
+      documents: this.#boundaries.length - 1,
       tokens: this.#tokens,
       bytes: this.#bin.bytesWritten + idx.bytesWritten,
     };
@@ -243,9 +243,8 @@ export class IndexedDatasetWriter {
   }
 
   #assertDocumentEnded(): void {
-    const boundaries = this.#boundaries.values;
-    const last = boundaries[boundaries.length - 1];
-    assert(last === this.sequenceCount, 'endDocument is called after the last sequence');
+    const isEnded = this.#boundaries.last === this.sequenceCount;
+    assert(isEnded, 'endDocument is called after the last sequence');
   }
 
   #checkCount(): void {
