@@ -45,7 +45,7 @@ class BpeTokenizer implements Tokenizer {
   readonly #definition: TokenizerDefinition;
   readonly #engine: TextEngine;
   readonly #tokens: readonly (string | undefined)[];
-  readonly #ids: ReadonlyMap<string, number>;
+  readonly #addedIds: ReadonlyMap<string, number>;
   readonly #special: ReadonlySet<number>;
   readonly #bytes: (Uint8Array | undefined)[] = [];
   readonly #out = new IdBuffer();
@@ -61,11 +61,10 @@ class BpeTokenizer implements Tokenizer {
     this.padTokenId = definition.padTokenId;
     this.addBos = has(definition.prefixIds, definition.bosTokenId);
     this.addEos = has(definition.suffixIds, definition.eosTokenId);
-    const vocabulary = collectTokens(definition);
-    this.#tokens = vocabulary.tokens;
-    this.#ids = vocabulary.ids;
-    this.vocabSize = vocabulary.tokens.length;
     const added = definition.addedTokens;
+    this.#addedIds = new Map(added.map(({ content, id }) => [content, id]));
+    this.#tokens = collectTokens(definition, this.#addedIds);
+    this.vocabSize = this.#tokens.length;
     this.#special = new Set(added.filter((token) => token.special).map((token) => token.id));
   }
 
@@ -94,7 +93,8 @@ class BpeTokenizer implements Tokenizer {
   }
 
   tokenToId(token: string): number | undefined {
-    return this.#ids.get(token);
+    const id = this.#addedIds.get(token) ?? this.#definition.model.symbols.get(token);
+    return id === undefined || id >= VIRTUAL_SYMBOL_BASE ? undefined : id;
   }
 
   isSpecial(id: number): boolean {
@@ -145,25 +145,27 @@ function has(ids: readonly number[], id: number | null): boolean {
   return id !== null && ids.includes(id);
 }
 
-function collectTokens(definition: TokenizerDefinition): {
-  readonly tokens: readonly (string | undefined)[];
-  readonly ids: ReadonlyMap<string, number>;
-} {
-  const ids = new Map<string, number>();
-  let size = 0;
+/** Token texts by id; undefined for ids without a token. */
+function collectTokens(
+  definition: TokenizerDefinition,
+  addedIds: ReadonlyMap<string, number>,
+): readonly (string | undefined)[] {
+  const tokens: (string | undefined)[] = [];
   for (const [token, id] of definition.model.symbols) {
     if (id < VIRTUAL_SYMBOL_BASE) {
-      ids.set(token, id);
-      size = Math.max(size, id + 1);
+      while (tokens.length <= id) {
+        tokens.push(undefined);
+      }
+      if (addedIds.size === 0 || !addedIds.has(token)) {
+        tokens[id] = token;
+      }
     }
   }
-  for (const { content, id } of definition.addedTokens) {
-    ids.set(content, id);
-    size = Math.max(size, id + 1);
+  for (const [content, id] of addedIds) {
+    while (tokens.length <= id) {
+      tokens.push(undefined);
+    }
+    tokens[id] = content;
   }
-  const tokens = new Array<string | undefined>(size).fill(undefined);
-  for (const [token, id] of ids) {
-    tokens[id] = token;
-  }
-  return { tokens, ids };
+  return tokens;
 }

@@ -21,6 +21,7 @@ import {
   badFile,
   booleanField,
   isRecord,
+  isTokenId,
   type JsonRecord,
   unsupported,
 } from './json-fields.js';
@@ -139,8 +140,14 @@ function parseModel(value: unknown, where: string): BpeModelDefinition {
     throw unsupported(where, `dropout ${model['dropout']}`, ['no dropout']);
   }
   const symbols = new Map<string, number>();
-  for (const [token, id] of Object.entries(asRecord(model['vocab'], `${where}.vocab`))) {
-    symbols.set(token, asTokenId(id, `${where}.vocab[${JSON.stringify(token)}]`));
+  const vocabulary = asRecord(model['vocab'], `${where}.vocab`);
+  for (const token of Object.keys(vocabulary)) {
+    const id = vocabulary[token];
+    // The place is spelled out only for a value that is refused.
+    symbols.set(
+      token,
+      isTokenId(id) ? id : asTokenId(id, `${where}.vocab[${JSON.stringify(token)}]`),
+    );
   }
   const unk = model['unk_token'];
   return {
@@ -155,19 +162,34 @@ function parseModel(value: unknown, where: string): BpeModelDefinition {
 
 /** Merges are "a b" strings, or pairs since tokenizers 0.20 (tokens may then hold spaces). */
 function parsePairs(value: unknown, where: string): readonly (readonly [string, string])[] {
-  return asArray(value, where).map((entry, i) => {
-    const parts: unknown = typeof entry === 'string' ? entry.split(' ') : entry;
-    if (Array.isArray(parts) && parts.length === 2) {
-      const [left, right]: unknown[] = parts;
-      if (typeof left === 'string' && typeof right === 'string') {
-        return [left, right];
-      }
+  const entries = asArray(value, where);
+  const pairs = new Array<readonly [string, string]>(entries.length);
+  for (let i = 0; i < entries.length; i++) {
+    const pair = parsePair(entries[i]);
+    if (pair === null) {
+      throw badFile(
+        `${where}[${i}]`,
+        `a merge of two tokens was expected, found ${JSON.stringify(entries[i])}`,
+      );
     }
-    throw badFile(
-      `${where}[${i}]`,
-      `a merge of two tokens was expected, found ${JSON.stringify(entry)}`,
-    );
-  });
+    pairs[i] = pair;
+  }
+  return pairs;
+}
+
+function parsePair(entry: unknown): readonly [string, string] | null {
+  if (typeof entry === 'string') {
+    const gap = entry.indexOf(' ');
+    const isPair = gap >= 0 && entry.indexOf(' ', gap + 1) < 0;
+    return isPair ? [entry.slice(0, gap), entry.slice(gap + 1)] : null;
+  }
+  if (Array.isArray(entry) && entry.length === 2) {
+    const [left, right]: unknown[] = entry;
+    if (typeof left === 'string' && typeof right === 'string') {
+      return [left, right];
+    }
+  }
+  return null;
 }
 
 function readAddedTokens(

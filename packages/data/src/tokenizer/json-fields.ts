@@ -56,9 +56,14 @@ export function asString(value: unknown, where: string): string {
   return value;
 }
 
-/** Throws: `TOKENIZER_BAD_FILE` when `value` is not a token id, 0 … 2^24 - 1. */
+/** True for a token id: an integer, 0 … 2^24 - 1. */
+export function isTokenId(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 1 << 24;
+}
+
+/** Throws: `TOKENIZER_BAD_FILE` when `value` is not a token id. */
 export function asTokenId(value: unknown, where: string): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value >= 1 << 24) {
+  if (!isTokenId(value)) {
     throw badFile(where, `a token id was expected, found ${describe(value)}`);
   }
   return value;

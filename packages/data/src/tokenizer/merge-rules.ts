@@ -14,18 +14,21 @@ export function rulesFromPairs(
   where: string,
 ): MergeRules {
   const rules = allocate(pairs.length);
-  for (const [i, [left, right]] of pairs.entries()) {
-    const ids = [symbols.get(left), symbols.get(right), symbols.get(left + right)];
-    const missing = [left, right, left + right][ids.indexOf(undefined)];
-    if (missing !== undefined) {
+  for (let i = 0; i < pairs.length; i++) {
+    const [left, right] = pairs[i] ?? ['', ''];
+    const leftId = symbols.get(left);
+    const rightId = symbols.get(right);
+    const result = symbols.get(left + right);
+    if (leftId === undefined || rightId === undefined || result === undefined) {
+      const missing = leftId === undefined ? left : rightId === undefined ? right : left + right;
       throw badFile(
         where,
         `merge ${i} joins ${JSON.stringify(left)} and ${JSON.stringify(right)}, but ${JSON.stringify(missing)} is not in the vocabulary`,
       );
     }
-    rules.left[i] = ids[0] ?? 0;
-    rules.right[i] = ids[1] ?? 0;
-    rules.result[i] = ids[2] ?? 0;
+    rules.left[i] = leftId;
+    rules.right[i] = rightId;
+    rules.result[i] = result;
     rules.rank[i] = i;
   }
   return rules;

@@ -6,7 +6,7 @@ import { VIRTUAL_SYMBOL_BASE } from '../definition.js';
 import { buildCharTable } from '../kernels/char-table.js';
 import type { PieceMemory, PieceParts } from '../kernels/encode-pieces.js';
 import { createScratch, type MergeScratch } from '../kernels/merge.js';
-import { buildPairTable } from '../kernels/pair-table.js';
+import { buildPairTable, type PairTable } from '../kernels/pair-table.js';
 import {
   createPieceTable,
   insertPiece,
@@ -14,7 +14,7 @@ import {
   type PieceTable,
   READ_AHEAD,
 } from '../kernels/piece-cache.js';
-import type { MergeModel, SymbolSource } from '../kernels/piece-merge.js';
+import { bytePairSlots, type MergeModel, type SymbolSource } from '../kernels/piece-merge.js';
 import { byteJoins, charSymbols, virtualSpellings } from './join-rules.js';
 import type { ByteEncoderPlan } from './plan-byte-encoder.js';
 
@@ -27,13 +27,14 @@ export function createPieceMemory(
   cacheSlots: number,
 ): PieceMemory | null {
   const { model } = definition;
-  const source = symbolSource(model, plan.pieces.kind === 'cuts');
   const scratch = createScratch(1024);
   const vocabulary = model.ignoreMerges ? vocabularyTable(model) : null;
   if (model.ignoreMerges && vocabulary === null) {
     return null;
   }
-  const merging = { source, table: buildPairTable(model.merges), scratch };
+  const table = buildPairTable(model.merges);
+  const source = plan.pieces.kind === 'cuts' ? characterSource(model) : byteSource(model, table);
+  const merging = { source, table, scratch };
   return {
     young: createPieceTable(cacheSlots),
     old: null,
@@ -41,7 +42,7 @@ export function createPieceMemory(
     model: merging,
     // A byte that is left out makes neighbours of what no rule's parts spell side by side.
     parts:
-      source.kind === 'bytes' && source.symbols.every((symbol) => symbol >= 0)
+      source.kind === 'bytes' && source.pairs !== null
         ? pieceParts(model, merging, cacheSlots)
         : null,
     finish: finishVirtual(model, scratch),
@@ -70,17 +71,18 @@ function pieceParts(
       };
 }
 
-function symbolSource(model: BpeModelDefinition, isByCharacter: boolean): SymbolSource {
-  return isByCharacter
-    ? {
-        kind: 'characters',
-        symbols: buildCharTable(charSymbols(model)),
-        byteSymbols: model.byteFallback ?? new Int32Array(256),
-      }
-    : {
-        kind: 'bytes',
-        symbols: Int32Array.from({ length: 256 }, (_, b) => model.symbols.get(byteChar(b)) ?? -1),
-      };
+function characterSource(model: BpeModelDefinition): SymbolSource {
+  return {
+    kind: 'characters',
+    symbols: buildCharTable(charSymbols(model)),
+    byteSymbols: model.byteFallback ?? new Int32Array(256),
+  };
+}
+
+function byteSource(model: BpeModelDefinition, table: PairTable): SymbolSource {
+  const symbols = Int32Array.from({ length: 256 }, (_, b) => model.symbols.get(byteChar(b)) ?? -1);
+  const hasAll = symbols.every((symbol) => symbol >= 0);
+  return { kind: 'bytes', symbols, pairs: hasAll ? bytePairSlots(symbols, table) : null };
 }
 
 /** Every token by its bytes. Null when one is too long to be a key or found no place. */

@@ -13,10 +13,11 @@
 import { findPair, type PairTable, RANK_WORD, RESULT_WORD } from './pair-table.js';
 
 /** Up to this many symbols the quadratic scan is at least as fast as the heap. */
-const SCAN_LIMIT = 100;
+export const SCAN_LIMIT = 100;
 /** Positions take the low 26 bits of a heap key, ranks the bits above: 2^26 * 2^27 = 2^53. */
 const POSITION_SPAN = 2 ** 26;
-const NO_RANK = 0x7fffffff;
+/** Rank of a pair that no rule merges. */
+export const NO_RANK = 0x7fffffff;
 
 /** The longest word {@link mergeSymbols} takes, in symbols. */
 export const MERGE_SYMBOLS_MAX = POSITION_SPAN - 1;
@@ -61,14 +62,23 @@ export function mergeSymbols(scratch: MergeScratch, count: number, table: PairTa
 }
 
 function mergeByScan(scratch: MergeScratch, count: number, table: PairTable): number {
+  const { symbols, next, previous } = scratch;
+  for (let i = 0; i + 1 < count; i++) {
+    ratePair(table, symbols, i, next, previous);
+  }
+  return mergeRated(scratch, count, table);
+}
+
+/**
+ * As {@link mergeSymbols} for up to {@link SCAN_LIMIT} symbols, one at least, whose pairs are rated
+ * already: the rank of the pair that starts at each position is in `scratch.next`, what it becomes in
+ * `scratch.previous`.
+ */
+export function mergeRated(scratch: MergeScratch, count: number, table: PairTable): number {
   const symbols = scratch.symbols;
-  // Of the pair that starts at each position: its rank, and what it becomes.
   const ranks = scratch.next;
   const results = scratch.previous;
   let last = count - 1;
-  for (let i = 0; i < last; i++) {
-    ratePair(table, symbols, i, ranks, results);
-  }
   for (;;) {
     let best = -1;
     let bestRank = NO_RANK;

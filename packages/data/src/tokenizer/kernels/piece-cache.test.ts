@@ -58,7 +58,11 @@ describe('remembered pieces', () => {
       old: null,
       vocabulary: null,
       model: {
-        source: { kind: 'bytes', symbols: Int32Array.from({ length: 256 }, (_, b) => 1000 + b) },
+        source: {
+          kind: 'bytes',
+          symbols: Int32Array.from({ length: 256 }, (_, b) => 1000 + b),
+          pairs: null,
+        },
         table: buildPairTable(NO_RULES),
         scratch: createScratch(16),
       },

@@ -253,7 +253,10 @@ function rehash(table: PieceTable): void {
       const length = meta & 0xff;
       const hash = length <= SHORT_MAX ? shortHash(old[from]!, old[from + 1]!, length) : old[from]!;
       const slot = placeFor(slots, mask, hash);
-      slots.set(old.subarray(from, from + 4), slot);
+      slots[slot] = old[from]!;
+      slots[slot + 1] = old[from + 1]!;
+      slots[slot + 2] = meta;
+      slots[slot + 3] = old[from + 3]!;
     }
   }
   table.slots = slots;

@@ -7,8 +7,15 @@
  */
 
 import { type CharTable, charValue } from './char-table.js';
-import { type MergeScratch, mergeSymbols, reserveScratch } from './merge.js';
-import type { PairTable } from './pair-table.js';
+import {
+  type MergeScratch,
+  mergeRated,
+  mergeSymbols,
+  NO_RANK,
+  reserveScratch,
+  SCAN_LIMIT,
+} from './merge.js';
+import { type PairTable, RANK_WORD, RESULT_WORD } from './pair-table.js';
 import { charBytes, codePointAt } from './utf8.js';
 
 /** What the byte 0x20 stands for in folded text. */
@@ -20,6 +27,11 @@ export type SymbolSource =
       readonly kind: 'bytes';
       /** Symbol of each byte; -1: the byte is left out. */
       readonly symbols: Int32Array;
+      /**
+       * Slot in the pair table of the rule for two bytes, at `left * 256 + right`; -1 where there is
+       * none. Null when bytes are left out.
+       */
+      readonly pairs: Int32Array | null;
     }
   | {
       readonly kind: 'characters';
@@ -39,11 +51,57 @@ export interface MergeModel {
 export function mergePiece(model: MergeModel, bytes: Uint8Array, from: number, to: number): number {
   const { source, scratch, table } = model;
   reserveScratch(scratch, to - from);
+  if (source.kind === 'bytes' && source.pairs !== null && to - from <= SCAN_LIMIT) {
+    rateBytes(source.symbols, source.pairs, bytes, from, to, table, scratch);
+    return mergeRated(scratch, to - from, table);
+  }
   const count =
     source.kind === 'bytes'
       ? byteSymbols(source.symbols, bytes, from, to, scratch.symbols)
       : charSymbols(source.symbols, source.byteSymbols, bytes, from, to, scratch.symbols);
   return mergeSymbols(scratch, count, table);
+}
+
+/** {@link SymbolSource.pairs} for a model whose every byte has a symbol. */
+export function bytePairSlots(symbols: Int32Array, table: PairTable): Int32Array {
+  const byteOf = new Map<number, number>();
+  for (let byte = 0; byte < 256; byte++) {
+    byteOf.set(symbols[byte]!, byte);
+  }
+  const pairs = new Int32Array(65_536).fill(-1);
+  const { slots } = table;
+  for (let slot = 0; slot < slots.length; slot += 4) {
+    const left = byteOf.get(slots[slot]!);
+    const right = left === undefined ? undefined : byteOf.get(slots[slot + 1]!);
+    if (left !== undefined && right !== undefined) {
+      pairs[left * 256 + right] = slot;
+    }
+  }
+  return pairs;
+}
+
+function rateBytes(
+  symbolOf: Int32Array,
+  pairs: Int32Array,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  table: PairTable,
+  scratch: MergeScratch,
+): void {
+  const { slots } = table;
+  const { symbols, next: ranks, previous: results } = scratch;
+  let before = bytes[from]!;
+  symbols[0] = symbolOf[before]!;
+  for (let at = from + 1; at < to; at++) {
+    const i = at - from;
+    const byte = bytes[at]!;
+    symbols[i] = symbolOf[byte]!;
+    const slot = pairs[(before << 8) | byte]!;
+    ranks[i - 1] = slot < 0 ? NO_RANK : slots[slot + RANK_WORD]!;
+    results[i - 1] = slot < 0 ? 0 : slots[slot + RESULT_WORD]!;
+    before = byte;
+  }
 }
 
 function byteSymbols(
