@@ -341,29 +341,26 @@ def names_tokens(name):
 
 
 def run_template(name, tokenizers):
+    """Opening a template twice changes nothing more, so a template has one copy of each tokenizer."""
     home = "mistral-marked" if name in SENTENCEPIECE else "qwen-marked"
     away = "phi-3-mini" if home == "qwen-marked" else "gpt2"
     own = "phi-3-mini" if name in ("phi", "phi_small", "starchat") else home
-    entry = {"tokenizer": own, "cases": {}}
     is_reasoning = isinstance(lf.TEMPLATES[name], lf.ReasoningTemplate)
-    for case in CASES:
-        if is_reasoning or case not in REASONING_ONLY:
-            entry["cases"][case] = run_case(name, copy.deepcopy(tokenizers[own]), case)
-    fresh = copy.deepcopy(tokenizers[own])
-    entry["preferences"] = run_preferences(name, fresh)
-    entry["prompt"] = run_prompt(name, fresh, True)
+    tokenizer = copy.deepcopy(tokenizers[own])
+    entry = {"tokenizer": own, "cases": {
+        case: run_case(name, tokenizer, case) for case in CASES if is_reasoning or case not in REASONING_ONLY}}
+    entry["preferences"] = run_preferences(name, tokenizer)
+    entry["prompt"] = run_prompt(name, tokenizer, True)
     if is_reasoning:
-        entry["promptThinkingOff"] = run_prompt(name, fresh, False)
-    entry["document"] = run_document(name, copy.deepcopy(tokenizers[own]))
-    template, _ = open_template(name, fresh, {})
-    entry["eos"] = fresh.eos_token_id
-    entry["stop"] = sorted(template.get_stop_token_ids(fresh))
+        entry["promptThinkingOff"] = run_prompt(name, tokenizer, False)
+    entry["document"] = run_document(name, tokenizer)
+    template, _ = open_template(name, tokenizer, {})
+    entry["eos"] = tokenizer.eos_token_id
+    entry["stop"] = sorted(template.get_stop_token_ids(tokenizer))
     if not names_tokens(name):
         foreign = copy.deepcopy(tokenizers[away])
-        entry["foreign"] = {"tokenizer": away, "cases": {}, "vocabBefore": len(foreign)}
-        for case in sorted(FOREIGN):
-            entry["foreign"]["cases"][case] = run_case(name, copy.deepcopy(tokenizers[away]), case)
-        open_template(name, foreign, {})
+        entry["foreign"] = {"tokenizer": away, "vocabBefore": len(foreign)}
+        entry["foreign"]["cases"] = {case: run_case(name, foreign, case) for case in sorted(FOREIGN)}
         entry["foreign"]["vocabAfter"] = len(foreign)
     return entry
 

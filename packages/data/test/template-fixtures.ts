@@ -49,6 +49,8 @@ export interface LfTemplate {
   };
   readonly prompt: readonly number[];
   readonly promptThinkingOff?: readonly number[];
+  /** A raw text with its end. */
+  readonly document: readonly number[];
   readonly eos: number;
   readonly stop: readonly number[];
   readonly foreign?: {
