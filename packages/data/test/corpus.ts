@@ -6,7 +6,7 @@
  * The same installation and seed give the same documents.
  */
 
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createRng, type Rng } from '@tuneyard/core';
@@ -96,25 +96,27 @@ function* packageTexts(rng: Rng): Generator<string> {
 }
 
 function packageRoots(): string[] {
-  return readdirSync(MODULES)
-    .sort()
-    .filter((name) => !name.startsWith('.'))
-    .flatMap((name) =>
-      name.startsWith('@')
-        ? readdirSync(join(MODULES, name))
-            .sort()
-            .map((inner) => join(MODULES, name, inner))
-        : [join(MODULES, name)],
-    )
-    .filter((root) => existsSync(join(root, 'package.json')));
+  return (
+    readdirSync(MODULES)
+      .sort()
+      .filter((name) => !name.startsWith('.'))
+      .flatMap((name) =>
+        name.startsWith('@')
+          ? readdirSync(join(MODULES, name))
+              .sort()
+              .map((inner) => join(MODULES, name, inner))
+          : [join(MODULES, name)],
+      )
+      // Linked ones are our own, and change from day to day.
+      .filter((root) => !lstatSync(root).isSymbolicLink() && existsSync(join(root, 'package.json')))
+  );
 }
 
 function isPermissive(root: string): boolean {
   const { license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     license?: unknown;
   };
-  // Our own packages are linked in here; their sources change from day to day.
-  return typeof license === 'string' && PERMISSIVE.test(license) && !root.includes('@tuneyard');
+  return typeof license === 'string' && PERMISSIVE.test(license);
 }
 
 function textFiles(folder: string): string[] {
