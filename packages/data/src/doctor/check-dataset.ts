@@ -21,8 +21,10 @@ export type TrainingFacts = TokenFacts;
 /** Prepared samples. */
 export interface PreparedSet {
   readonly samples: readonly TokenizedSample[];
-  /** Rows that were cut to the cutoff: their answers may lack an end. Default: none. */
+  /** Rows that are known to have been cut: their answers may lack an end. Reports list the first of them only. */
   readonly truncated?: readonly RowOrigin[];
+  /** Samples of so many tokens count as cut too. */
+  readonly cutoffLength?: number;
 }
 
 /**
@@ -32,7 +34,10 @@ export interface PreparedSet {
 export function checkBeforeTraining(set: PreparedSet, facts: TrainingFacts): Finding[] {
   const checks = new TokenChecks(facts);
   const cut = new Set((set.truncated ?? []).map(originKey));
-  for (const sample of set.samples) checks.check(sample, cut.has(originKey(sample)));
+  const { cutoffLength = Number.POSITIVE_INFINITY } = set;
+  for (const sample of set.samples) {
+    checks.check(sample, sample.ids.length >= cutoffLength || cut.has(originKey(sample)));
+  }
   return sortFindings(checks.finish());
 }
 
@@ -44,6 +49,7 @@ export interface DatasetCheck {
   /** Rows of the model's embedding. */
   readonly modelVocabSize: number;
   readonly padTokenId?: number | null;
+  readonly cutoffLength?: number;
   readonly train: readonly TokenizedSample[];
   readonly validation: readonly TokenizedSample[];
   /** Absent where nothing is known of the rows that were left out. */
@@ -58,21 +64,27 @@ export function checkDataset(check: DatasetCheck): Finding[] {
   const skipped = sharedBeginning(samples);
   for (const sample of samples) repeats.add(digestSample(sample, skipped), sample);
   return sortFindings([
-    ...checkBeforeTraining({ samples, truncated }, check),
+    ...checkBeforeTraining({ samples, truncated, ...cutoffOf(check) }, check),
     ...(check.report === undefined ? [] : reportFindings(check.report)),
     ...repeats.finish((index) => index >= check.train.length),
   ]);
 }
 
+function cutoffOf({ cutoffLength }: DatasetCheck): { readonly cutoffLength?: number } {
+  return cutoffLength === undefined ? {} : { cutoffLength };
+}
+
 function reportFindings(report: DataReport): Finding[] {
   const log = new FindingLog();
   const buckets = Object.entries(report.dropped);
-  for (const [bucket, { rows }] of buckets) {
+  for (const [bucket, { rows, count }] of buckets) {
     for (const row of rows) log.add(bucket, row, row.reason);
+    log.raise(bucket, count);
   }
   for (const row of report.truncated.rows) {
     log.add('truncated', row, `${row.tokensBefore} tokens`);
   }
+  log.raise('truncated', report.truncated.count);
   return [
     ...buckets.flatMap(([bucket]) => takeBucket(log, bucket as RejectBucket)),
     ...log.take('truncated'),

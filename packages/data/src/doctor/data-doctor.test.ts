@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -354,19 +354,25 @@ describe('preferences and media', () => {
   });
 
   it('counts placeholders against files, and looks the files up', async () => {
-    await writeFile(join(dir, 'cat.png'), 'x');
+    const picture = new URL('../../test/fixtures/media/files/rgb.png', import.meta.url);
+    await copyFile(picture, join(dir, 'cat.png'));
+    await writeFile(join(dir, 'broken.png'), 'not a picture');
     const rows = goodRows(100);
     const { findings } = await examine([
       ...rows,
       { instruction: '<image>What is it now?', output: 'a cat of mine', images: ['cat.png'] },
       { instruction: '<image><image>Which one is it?', output: 'that cat', images: ['cat.png'] },
       { instruction: '<image>And what is this?', output: 'a dog', images: ['dog.png'] },
-      { instruction: '<image>From afar?', output: 'a bird', images: ['https://x.test/a.png'] },
+      { instruction: '<image>And this one?', output: 'a bird', images: ['broken.png'] },
       { instruction: 'The <image> tag of SVG', output: 'shows a picture' },
     ]);
-    expect(found(findings)).toEqual({ media_count_mismatch: [102], media_not_found: [103] });
-    expect(findings.map(({ severity }) => severity)).toEqual(['error', 'error']);
-    expect(findings[0]!.rows[0]!.detail).toBe('2 <image> in the text, 1 in images');
+    expect(found(findings)).toEqual({
+      media_count_mismatch: [102],
+      media_not_found: [103],
+      media_unreadable: [104],
+    });
+    expect(findings.map(({ severity }) => severity)).toEqual(['error', 'error', 'error']);
+    expect(findings[0]!.rows[0]!.detail).toBe("the text has 2 <image>, 'images' has 1 entry");
   });
 });
 

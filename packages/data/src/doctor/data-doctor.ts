@@ -14,12 +14,12 @@ import {
   type RowOrigin,
 } from '../handlers/conversation.js';
 import type { DatasetSpec } from '../handlers/dataset-spec.js';
+import { createMediaChecker, type MediaChecker } from '../media/media-checker.js';
 import type { ChatTemplate } from '../templates/index.js';
 import { takeBucket } from './check-dataset.js';
 import { type EncodedRow, encodeRow, type OverlongRow, type RowEncoding } from './encode-row.js';
 import { type Finding, FindingLog, generalFinding, percent, sortFindings } from './finding.js';
 import { type LengthSummary, LengthTally } from './length-tally.js';
-import { MediaChecks } from './media-checks.js';
 import { checkModel, type ModelFacts } from './model-checks.js';
 import { type ParsedRow, RowParser } from './parse-row.js';
 import { PreferenceChecks } from './preference-checks.js';
@@ -116,7 +116,7 @@ class Examination {
   readonly #repeats = new RepeatChecks();
   readonly #lengths = new LengthTally();
   readonly #preferences = new PreferenceChecks();
-  readonly #media: MediaChecks;
+  readonly #media: MediaChecker;
   readonly #faults: RowFault[] = [];
   readonly #counts = { rows: 0, samples: 0, tokens: 0, learned: 0, systemRows: 0, turnRows: 0 };
   #trainRows = 0;
@@ -133,7 +133,8 @@ class Examination {
       modelVocabSize,
       padTokenId: model.padTokenId,
     });
-    this.#media = new MediaChecks(options.mediaDir);
+    const { mediaDir, signal } = options;
+    this.#media = createMediaChecker({ mediaDir, ...(signal === undefined ? {} : { signal }) });
   }
 
   /** Reads a data set; `dataset` is null for held-out data. */
@@ -182,7 +183,7 @@ class Examination {
     const digest = this.#look(parsed, origin);
     if (parsed.kind !== 'text') {
       const media = await this.#media.check(parsed.conversation);
-      if (media !== undefined) return this.#reject(origin, media);
+      if (isRejection(media)) return this.#reject(origin, media);
     }
     const encoded = encodeRow(parsed, this.#options.encoding);
     if (isRejection(encoded)) return this.#reject(origin, encoded);

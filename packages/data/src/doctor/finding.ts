@@ -63,9 +63,10 @@ export class FindingLog {
     found.rows.push({ source, row, ...(detail === undefined ? {} : { detail: shorten(detail) }) });
   }
 
-  /** Rows counted. */
-  count(code: string): number {
-    return this.#found.get(code)?.count ?? 0;
+  /** Sets the count of a finding that has rows to what is known from elsewhere, when that is more. */
+  raise(code: string, count: number): void {
+    const found = this.#found.get(code);
+    if (found !== undefined) found.count = Math.max(found.count, count);
   }
 
   /** The finding of a code in the catalogue; none when no row showed it. */
