@@ -106,6 +106,38 @@ describe('building rows', () => {
     expect(rows.map((row) => row.segmentLengths)).toEqual([[3], [2]]);
   });
 
+  it('carries labels, and gives those that have none their own tokens', () => {
+    const own = {
+      ids: Int32Array.of(5, 6, 7),
+      learned: Uint8Array.of(0, 1, 0),
+      labels: Int32Array.of(-100, 9, -100),
+    };
+    const plain = { ids: Int32Array.of(1, 2), learned: Uint8Array.of(0, 1) };
+    const [row] = buildPackedRows([own, plain], 5);
+    expect(row?.labels).toEqual(Int32Array.of(-100, 9, -100, -100, 2));
+    expect(buildPackedRows([plain, plain], 5)[0]).not.toHaveProperty('labels');
+    expect(buildUnpackedRows([own])[0]?.labels).toEqual(own.labels);
+  });
+
+  it('keeps the boundaries of rows that hold several samples already', () => {
+    const stored = {
+      ids: Int32Array.of(1, 2, 3, 4, 5),
+      learned: Uint8Array.of(0, 1, 0, 1, 1),
+      segmentLengths: [2, 3],
+    };
+    const plain = { ids: Int32Array.of(6, 7), learned: Uint8Array.of(0, 1) };
+    const [row] = buildPackedRows([plain, stored], 8);
+    expect(row).toMatchObject({
+      ids: Int32Array.of(1, 2, 3, 4, 5, 6, 7),
+      segmentLengths: [2, 3, 2],
+    });
+    expect(buildUnpackedRows([stored])[0]?.segmentLengths).toEqual([2, 3]);
+    const bad = { ...stored, learned: Uint8Array.of(0, 1, 1, 1, 1) };
+    expect(() => buildUnpackedRows([bad])).toThrow('never a label');
+    const short = { ...stored, segmentLengths: [2, 2] };
+    expect(() => buildUnpackedRows([short])).toThrow('add up');
+  });
+
   it('catches a label on a first token', () => {
     const bad = { ids: new Int32Array(2), learned: Uint8Array.of(1, 1) };
     expect(() => buildUnpackedRows([bad])).toThrow('never a label');
