@@ -114,6 +114,11 @@ export {
 export type { RecordColumns } from './handlers/record-columns.js';
 export type { HandledRow, HandlerKind, RowHandler } from './handlers/row-handler.js';
 export {
+  type ExpandedRecord,
+  expandRecordMedia,
+  type RecordMediaNames,
+} from './media/expand-record.js';
+export {
   DEFAULT_MEDIA_LIMITS,
   type MediaLimits,
 } from './media/measure/limits.js';
