@@ -1,6 +1,6 @@
 /** How values of columnar files become those of JSON. */
 import { isAscii, isUtf8 } from 'node:buffer';
-import { fileError } from './file-errors.js';
+import { TOO_LARGE } from './guard-decoder.js';
 import { MAX_RECORD_BYTES } from './limits.js';
 
 /** Stands for a text that is not UTF-8; its record is malformed. */
@@ -9,14 +9,11 @@ export const BAD_TEXT: unique symbol = Symbol('bytes that are not UTF-8');
 /** Decodes a text, or gives {@link BAD_TEXT}. */
 export function decodeText(bytes: Uint8Array | undefined): string | typeof BAD_TEXT | undefined {
   if (bytes === undefined || bytes === null) return undefined;
-  if (bytes.length > MAX_RECORD_BYTES) return tooLarge(bytes.length);
+  if (bytes.length > MAX_RECORD_BYTES)
+    throw new Error(`a text has ${bytes.length} bytes`, { cause: TOO_LARGE });
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (isAscii(buffer)) return buffer.toString('latin1');
   return isUtf8(buffer) ? buffer.toString('utf8') : BAD_TEXT;
-}
-
-function tooLarge(length: number): never {
-  throw fileError('DATA_RECORD_TOO_LARGE', { file: '' }, `a text has ${length} bytes`);
 }
 
 /**

@@ -54,6 +54,7 @@ const WHY_BY_SYSTEM_CODE: ReadonlyMap<string, string> = new Map([
 
 /** The system's code of a failed call (`ENOENT`); undefined when the error is not one of the system's. */
 export function systemCode(error: unknown): string | undefined {
+  if (error instanceof TuneyardError) return undefined;
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }

@@ -40,6 +40,8 @@ export async function* readRecords(
   const file = await probeFile(path, options.signal);
   const position = { rows: 0, lines: 0 };
   for await (const unit of planReadUnits([file], options)) {
-    for await (const items of readUnitBatches(unit, options, position)) yield* items;
+    for await (const items of readUnitBatches(unit, options, position)) {
+      for (const item of items) yield item;
+    }
   }
 }

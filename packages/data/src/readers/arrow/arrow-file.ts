@@ -6,8 +6,8 @@
  * Source: Arrow columnar format 1.5, "Serialization and Interprocess Communication".
  */
 import { closeSync, openSync, statSync } from 'node:fs';
-import { TuneyardError } from '@tuneyard/core';
-import { cannotOpen, type FileErrorOptions, fileError } from '../file-errors.js';
+import { cannotOpen } from '../file-errors.js';
+import { guardDecoder } from '../guard-decoder.js';
 import { MAX_FOOTER_BYTES } from '../limits.js';
 import { readExactly } from '../read-exactly.js';
 import { type ArrowField, parseArrowSchema } from './arrow-schema.js';
@@ -189,17 +189,7 @@ function parseBatch(header: FlatTable, { bodyBegin, bodyBytes }: Message): Arrow
   };
 }
 
-/** Runs a decoder, whose failures on damaged bytes are range and type errors as well as errors of its own. */
+/** {@link guardDecoder} for Arrow. */
 export function guardArrow<T>(path: string, run: () => T, where = ''): T {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof TuneyardError) throw error;
-    const found = error instanceof Error ? error.message : 'it cannot be decoded';
-    throw badArrow(path, `${where}${found}`, { cause: error });
-  }
-}
-
-function badArrow(path: string, what: string, options: FileErrorOptions): TuneyardError {
-  return fileError('DATA_BAD_ARROW', { file: path }, `not a readable Arrow file: ${what}`, options);
+  return guardDecoder({ path, kind: 'Arrow' }, run, where);
 }

@@ -4,9 +4,10 @@
  * The footer is parsed by hyparquet; nothing that it declares is believed before it was compared with the file.
  */
 import { closeSync, openSync, statSync } from 'node:fs';
-import { TuneyardError } from '@tuneyard/core';
+import type { TuneyardError } from '@tuneyard/core';
 import { type FileMetaData, parquetMetadata, parquetSchema, type SchemaTree } from 'hyparquet';
-import { cannotOpen, type FileErrorOptions, fileError } from '../file-errors.js';
+import { cannotOpen, type FileErrorOptions } from '../file-errors.js';
+import { badFile, guardDecoder } from '../guard-decoder.js';
 import { MAX_FOOTER_BYTES } from '../limits.js';
 import { readExactly } from '../read-exactly.js';
 import { parquetParsers } from './parquet-parsers.js';
@@ -117,19 +118,9 @@ export function chunkRange(
   );
 }
 
-/**
- * Runs a decoder, whose failures on damaged bytes are range and type errors as well as errors of its own.
- *
- * Throws: `DATA_BAD_PARQUET`; errors of ours pass.
- */
+/** {@link guardDecoder} for Parquet. */
 export function guardParquet<T>(path: string, run: () => T, where = ''): T {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof TuneyardError) throw error;
-    const found = error instanceof Error ? error.message : 'it cannot be decoded';
-    throw badParquet(path, `${where}${found}`, { cause: error });
-  }
+  return guardDecoder({ path, kind: 'Parquet' }, run, where);
 }
 
 /** A Parquet file that is damaged or cannot be read. */
@@ -138,10 +129,5 @@ export function badParquet(
   what: string,
   options: FileErrorOptions = {},
 ): TuneyardError {
-  return fileError(
-    'DATA_BAD_PARQUET',
-    { file: path },
-    `not a readable Parquet file: ${what}`,
-    options,
-  );
+  return badFile({ path, kind: 'Parquet' }, what, options);
 }

@@ -7,10 +7,12 @@ import type { PageHeader, SchemaTree } from 'hyparquet';
 import { assembleLists } from 'hyparquet/src/assemble.js';
 import { convert, convertWithDictionary } from 'hyparquet/src/convert.js';
 import { readDataPage, readDataPageV2 } from 'hyparquet/src/datapage.js';
+import { readRleBitPackedHybrid } from 'hyparquet/src/encoding.js';
 import { readPlain } from 'hyparquet/src/plain.js';
 import type { ColumnDecoder, DecodedArray } from 'hyparquet/src/types.js';
 import { areRunsSound, type HybridRuns, largestIndex } from '../kernels/check-rle-runs.js';
 import { MAX_PAGE_VALUES } from '../limits.js';
+import { checkDelta } from './check-delta.js';
 import { unpackPage } from './unpack-page.js';
 
 /** A leaf column: its place in the schema and how its values are decoded. */
@@ -75,6 +77,10 @@ export function decodeDataPage(
     : unpackPage(packed, header.uncompressed_page_size, decoder.codec);
   const valuesBegin = isV2 ? checkLevelsV2(page, header, leaf) : checkLevels(page, leaf, count);
   checkValueRuns(page, valuesBegin, { encoding, count, isBoolean: decoder.type === 'BOOLEAN' });
+  if (encoding.startsWith('DELTA_')) {
+    const values = count - (isV2 ? levelSizes(header).nulls : countNulls(page, leaf, count));
+    checkDelta(page, { begin: valuesBegin, encoding, count: values });
+  }
   const isDictionary = isDictionaryEncoding(encoding);
   if (isDictionary && dictionary === undefined) throw new Error('a page lacks its dictionary');
   const { definitionLevels, repetitionLevels, dataPage } = isV2
@@ -140,6 +146,16 @@ function checkValueRuns(
   }
 }
 
+/** Counts the values of a page that are null or belong to a missing list. */
+function countNulls(page: Buffer, leaf: LeafColumn, count: number): number {
+  if (leaf.maxDefinitionLevel === 0) return 0;
+  const begin = leaf.maxRepetitionLevel > 0 ? 4 + page.readUInt32LE(0) : 0;
+  const levels = new Array<number>(count);
+  const width = bitWidth(leaf.maxDefinitionLevel);
+  readRleBitPackedHybrid({ view: viewOf(page), offset: begin }, width, levels);
+  return levels.filter((level) => level !== leaf.maxDefinitionLevel).length;
+}
+
 function checkRuns(page: Buffer, runs: HybridRuns): void {
   if (!areRunsSound(page, runs)) throw new Error('a run in a page is longer than the page');
 }
@@ -164,7 +180,7 @@ function levelSizes(header: PageHeader) {
   if (repetition < 0 || definition < 0 || nulls < 0 || nulls > count) {
     throw new Error('a page declares sizes that cannot be');
   }
-  return { repetition, definition, count };
+  return { repetition, definition, count, nulls };
 }
 
 function asUnpacked(header: PageHeader, page: Buffer): PageHeader {
