@@ -32,6 +32,8 @@ export interface RecordMedia {
   readonly images: readonly unknown[];
   readonly videos: readonly unknown[];
   readonly audios: readonly unknown[];
+  /** Time series: lists of numbers, of channels, or objects with either. */
+  readonly series?: readonly unknown[];
 }
 
 /** Where a record stands. */

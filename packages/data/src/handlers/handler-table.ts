@@ -1,7 +1,14 @@
 /**
  * The handlers by name. Names are those of MindSpeed-LLM where it has the handler; short ones are aliases.
  *
- * An unknown name is an error, where the original takes GeneralPretrainHandler without a word.
+ * Deviations from the original, on purpose:
+ * - An unknown name is an error; there it means GeneralPretrainHandler without a word.
+ * - A dialogue with turns out of order, without an answer or with an empty one is refused with its place in the record;
+ *   there an empty question with an empty answer takes its place, or it is dropped with a line in the log.
+ * - History, system and tools are read under their usual names; there only when they are mapped.
+ * - Tools and calls are written for every template that can; there glm4 leaves tools out and qwen3 fails on them, and
+ *   `tool_calls` reach one template alone.
+ * - Rows that are too long meet the length policy; there they are skipped from the sequence length on.
  */
 import { TuneyardError } from '@tuneyard/core';
 import { DATA_ERRORS } from '../errors.js';

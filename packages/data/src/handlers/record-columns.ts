@@ -10,6 +10,8 @@ export interface RecordColumns extends ColumnNames {
   readonly images: string;
   readonly videos: string;
   readonly audios: string;
+  /** Time series; read only where it is named, because the word has other uses. */
+  readonly series: string;
 }
 
 /** Column names where nothing else is said. */
@@ -21,6 +23,7 @@ export const DEFAULT_RECORD_COLUMNS: RecordColumns = {
   images: 'images',
   videos: 'videos',
   audios: 'audios',
+  series: '',
 };
 
 /** Forms in which a record tells a dialogue. */

@@ -8,7 +8,9 @@ import { isRejection, type Rejection } from './conversation.js';
 import type { HandlerTools } from './handler-context.js';
 import { describeHandlers, findHandler, HANDLER_NAMES, handlerNameFor } from './handler-table.js';
 import { type HandlerSettings, openRowHandler } from './open-row-handler.js';
+import { type RecordColumns, recordColumns, recordTags } from './record-columns.js';
 import type { HandledRow } from './row-handler.js';
+import { parseShareGpt } from './sharegpt.js';
 
 const modelPath = fileURLToPath(
   new URL('../../test/fixtures/tokenizer/stories260k', import.meta.url),
@@ -468,6 +470,36 @@ describe('dialogues with a template', () => {
   });
 });
 
+describe('media of a record', () => {
+  const parse = (extra: JsonRecord, columns: Partial<RecordColumns> = {}) =>
+    parseShareGpt(
+      { ...talk, ...extra },
+      recordColumns('sharegpt', columns),
+      recordTags('sharegpt'),
+    );
+
+  it('are kept as lists, whatever form each has', () => {
+    const frames = ['1.png', '2.png'];
+    const extra = { images: 'a.png', videos: [frames, { bytes: 'AAAA' }], audios: null };
+    expect(parse(extra)).toMatchObject({
+      media: { images: ['a.png'], videos: [frames, { bytes: 'AAAA' }], audios: [] },
+    });
+    expect(parse({ images: [], videos: null })).not.toHaveProperty('media');
+  });
+
+  it('have time series only where a column is named', () => {
+    const series = { pulse: [1, 2.5] };
+    expect(parse({ ...series, series: 'a book' })).not.toHaveProperty('media');
+    expect(parse(series, { series: 'pulse' })).toMatchObject({ media: { series: [[1, 2.5]] } });
+    const two = { pulse: [[1], { values: [2], sampling_rate: 8 }] };
+    expect(parse(two, { series: 'pulse' })).toMatchObject({ media: { series: two.pulse } });
+    expect(parse({ pulse: 'x' }, { series: 'pulse' })).toMatchObject({
+      bucket: 'wrong_type',
+      reason: expect.stringMatching(/^'pulse' is a string; expected a list of numbers/),
+    });
+  });
+});
+
 describe('preferences', () => {
   const ask = { conversations: talk.conversations.slice(0, 3), system: 's' };
   const gpt = (value: string) => ({ from: 'gpt', value });
@@ -566,6 +598,30 @@ describe('preferences', () => {
     expect(code(() => handle('alpaca-kto', {}, { trainOnPrompt: true }))).toBe('DATA_BAD_OPTION');
     expect(code(() => handle('alpaca-pairwise', {}, { maskHistory: true }))).toBe(
       'DATA_BAD_OPTION',
+    );
+  });
+});
+
+describe('handlers for one purpose', () => {
+  it('Hunyuan asks for the chat template and the tokens of its model', async () => {
+    expect(code(() => handle('hunyuan', talk))).toBe('DATA_BAD_OPTION');
+    const plain = { tokenizer, template: await templateOf('plain') };
+    const open = () => openRowHandler(settingsOf('hunyuan'), plain);
+    expect(code(open)).toBe('DATA_TEMPLATE_MISMATCH');
+    expect(open).toThrow(/learns between <\|extra_0\|> and <\|eos\|>/);
+  });
+
+  it('prompts are never cut and need every key that is asked for', () => {
+    const record = { ...general, level: 'easy' };
+    const [row] = rowsOf('r1-alpaca', record, { additionalKeys: ['labels', 'level'] });
+    const [ids, mask, labels, level] = row!.fields;
+    expect(mask).toEqual(new Int32Array(ids!.length).fill(1));
+    expect(tokenizer.decode(labels!).trim()).toBe('Europa is one.');
+    expect(tokenizer.decode(level!).trim()).toBe('easy');
+    const short = { cutoffLength: ids!.length - 1, overlength: 'truncate' } as const;
+    expect(refusal('ppo', record, short).bucket).toBe('over_length');
+    expect(refusal('r1-alpaca', general, { additionalKeys: ['level'] }).bucket).toBe(
+      'missing_field',
     );
   });
 });

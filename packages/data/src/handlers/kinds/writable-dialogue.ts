@@ -31,9 +31,10 @@ function hasThought({ reasoning_content }: ConversationMessage): boolean {
 }
 
 function refuseMedia(media: NonNullable<ParsedDialogue['media']>): Rejection {
-  const found = (['images', 'videos', 'audios'] as const)
-    .filter((kind) => media[kind].length > 0)
-    .map((kind) => `${media[kind].length} ${kind}`)
+  const found = (['images', 'videos', 'audios', 'series'] as const)
+    .map((list) => ({ list, count: media[list]?.length ?? 0 }))
+    .filter(({ count }) => count > 0)
+    .map(({ list, count }) => `${count} ${list}`)
     .join(', ');
   return reject(
     'unsupported_content',
