@@ -142,8 +142,8 @@ export async function* packInWindows(
     for (; piece.done !== true; piece = pieces.next()) {
       yield { ...piece.value, packs: piece.value.packs.map((pack) => pack.map(shift)) };
     }
-    dropped.push(...piece.value.dropped.map(shift));
-    truncated.push(...piece.value.truncated.map(shift));
+    for (const sample of piece.value.dropped) dropped.push(shift(sample));
+    for (const sample of piece.value.truncated) truncated.push(shift(sample));
     before += window.lengths.length;
   }
   return { dropped, truncated };
@@ -194,6 +194,8 @@ function sliceColumns(
 }
 
 function joinColumns(parts: readonly SampleColumns[]): SampleColumns {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
   const join = (pick: (part: SampleColumns) => Int32Array): Int32Array => {
     const joined = new Int32Array(parts.reduce((sum, part) => sum + pick(part).length, 0));
     let at = 0;

@@ -174,7 +174,7 @@ const KINDS: readonly string[] = [
   'kto',
 ] satisfies HandlerKind[];
 
-/** Checks what later code relies on; the rest is only shown. */
+/** Checks what later code relies on, and that fields stay file names; the rest is only shown. */
 function isStoredDescription(value: unknown): value is StoredDescription {
   if (typeof value !== 'object' || value === null) return false;
   const { format, version, kind, fields, sources, meta } = value as Partial<StoredDescription>;
@@ -183,6 +183,7 @@ function isStoredDescription(value: unknown): value is StoredDescription {
     version === VERSION &&
     KINDS.includes(kind ?? '') &&
     isStringList(fields) &&
+    !fields?.some((field) => /[/\\\0]/.test(field)) &&
     isStringList(sources) &&
     Number.isSafeInteger(meta?.vocabSize) &&
     Array.isArray(meta?.stopTokenIds)

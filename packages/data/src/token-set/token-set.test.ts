@@ -184,6 +184,11 @@ describe('a token set on disk', () => {
       ],
       ['by its version', () => describeWith({ version: 3 }), 'not a token set of version 2'],
       ['by its kind', () => describeWith({ kind: 'other' }), 'not a token set'],
+      [
+        'by a field that leaves the directory',
+        () => describeWith({ kind: 'pretrain', fields: ['x/../../y'] }),
+        'not a token set',
+      ],
       ['by its sources', () => describeWith({ sources: [] }), 'a source is out of range'],
       [
         'by a description that is cut',
