@@ -46,7 +46,7 @@ async function check({ path, tokenizer, own }: Model, name: string) {
     tokenizer,
     generationConfig: { eos_token_id: tokenizer.tokenToId('<|im_end|>') ?? 2 },
   });
-  const data = { systemRows: 3, multiTurnRows: 2 };
+  const data = { systemRows: 3, multiTurnRows: 2, toolRows: 0 };
   return await checkTemplate({ template, name, tokenizer, modelPath: path, own, data });
 }
 
@@ -91,7 +91,10 @@ describe('checking templates of real models', () => {
 
 describe('checking what a template does with a dialogue', () => {
   /** Findings of a Jinja text as the model's own template. */
-  async function checkJinja(source: string, data = { systemRows: 3, multiTurnRows: 2 }) {
+  async function checkJinja(
+    source: string,
+    data = { systemRows: 3, multiTurnRows: 2, toolRows: 0 },
+  ) {
     const { path, tokenizer } = await modelOf('qwen3');
     const own = new ChatTemplate(source, 'test', { eosToken: '<|im_end|>' });
     const template = chatPromptTemplate(own, { tokenizer, name: 'test' });
@@ -118,7 +121,21 @@ describe('checking what a template does with a dialogue', () => {
         'the template leaves system messages out; 3 rows with one',
       ],
     ]);
-    expect(await checkJinja(source, { systemRows: 0, multiTurnRows: 2 })).toEqual([]);
+    expect(await checkJinja(source, { systemRows: 0, multiTurnRows: 2, toolRows: 0 })).toEqual([]);
+  });
+
+  it('finds one that leaves tools out, where the data have some', async () => {
+    const data = { systemRows: 0, multiTurnRows: 2, toolRows: 4 };
+    const lost = `{% if tools %}{% endif %}${loop('')}`;
+    expect(await checkJinja(lost, data)).toEqual([
+      ['template_drops_tools', 'warning', 'the template leaves tools out; 4 rows with some'],
+    ]);
+    expect(await checkJinja(lost)).toEqual([]);
+    expect(
+      await checkJinja(`{% if tools %}{{ tools | tojson }}{% endif %}${loop('')}`, data),
+    ).toEqual([]);
+    // One that never looks at tools refuses the rows; they are counted as bad_tools.
+    expect(await checkJinja(loop(''), data)).toEqual([]);
   });
 
   it('finds one that rewrites what came before', async () => {
@@ -127,13 +144,13 @@ describe('checking what a template does with a dialogue', () => {
     const [finding] = await checkJinja(source);
     expect(finding?.slice(0, 2)).toEqual(['template_rewrites_history', 'warning']);
     expect(finding?.[2]).toContain('2 rows');
-    expect(await checkJinja(source, { systemRows: 0, multiTurnRows: 0 })).toEqual([]);
+    expect(await checkJinja(source, { systemRows: 0, multiTurnRows: 0, toolRows: 0 })).toEqual([]);
   });
 
   it('finds one that leaves turns out', async () => {
     const source =
       "{% for m in messages %}{% if loop.index > 2 or messages | length < 3 %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}{% generation %}{{ m.content }}<|im_end|>{% endgeneration %}{% else %}{{ m.content }}<|im_end|>{% endif %}\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
-    const findings = await checkJinja(source, { systemRows: 0, multiTurnRows: 2 });
+    const findings = await checkJinja(source, { systemRows: 0, multiTurnRows: 2, toolRows: 0 });
     expect(findings).toEqual([
       [
         'template_drops_turns',

@@ -1,7 +1,7 @@
 /**
  * The data doctor: reads data sets once, as a stream, and says what would spoil a training on them.
  *
- * Memory is bounded by some 450 bytes per row and 256 MiB for comparing near repeats; texts and tokens are not kept.
+ * Memory is bounded by some 450 bytes per row and 128 MiB for comparing near repeats; texts and tokens are not kept.
  * The same data give the same findings in the same order.
  */
 import { throwIfAborted } from '@tuneyard/core';
@@ -118,13 +118,23 @@ class Examination {
   readonly #preferences = new PreferenceChecks();
   readonly #media: MediaChecker;
   readonly #faults: RowFault[] = [];
-  readonly #counts = { rows: 0, samples: 0, tokens: 0, learned: 0, systemRows: 0, turnRows: 0 };
+  readonly #counts = {
+    rows: 0,
+    samples: 0,
+    tokens: 0,
+    learned: 0,
+    systemRows: 0,
+    turnRows: 0,
+    toolRows: 0,
+  };
   #trainRows = 0;
 
   constructor(options: ExamineOptions) {
     const { encoding, model } = options;
     const modelVocabSize = Math.min(model.vocabSize, model.embeddingRows ?? model.vocabSize);
-    const { tokenizer, template } = encoding;
+    const { template } = encoding;
+    // A named template makes its stop words special tokens: texts that spell them become them.
+    const tokenizer = template?.form === 'slots' ? template.tokenizer : encoding.tokenizer;
     this.#options = options;
     this.#texts = new TextChecks(tokenizer);
     this.#tokens = new TokenChecks({
@@ -207,6 +217,7 @@ class Examination {
     const { messages } = conversation;
     this.#texts.addConversation(conversation);
     if (messages[0]?.role === 'system') this.#counts.systemRows++;
+    if (conversation.tools !== undefined) this.#counts.toolRows++;
     if (messages.filter(({ role }) => role === 'assistant').length > 1) this.#counts.turnRows++;
     if (parsed.kind === 'dialogue') {
       if (parsed.liked === undefined) return digestConversation(conversation);
@@ -253,8 +264,8 @@ class Examination {
     const { tokenizer, template } = encoding;
     const findings = checkModel(model, tokenizer, template);
     if (template === null) return findings;
-    const { systemRows, turnRows } = this.#counts;
-    const data = { systemRows, multiTurnRows: turnRows };
+    const { systemRows, turnRows, toolRows } = this.#counts;
+    const data = { systemRows, multiTurnRows: turnRows, toolRows };
     const about = await checkTemplate({ ...where, template, tokenizer, data });
     return [...findings, ...about];
   }

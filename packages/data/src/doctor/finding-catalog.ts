@@ -110,6 +110,11 @@ export const FINDINGS = {
     what: 'the template leaves system messages out',
     fix: 'Use a template that writes them, or put their text into the first question.',
   },
+  template_drops_tools: {
+    severity: 'warning',
+    what: 'the template leaves tools out',
+    fix: 'Use a template that describes tools, or the model calls what it was never told of.',
+  },
   template_rewrites_history: {
     severity: 'warning',
     what: 'the template does not keep its beginning when a dialogue goes on',

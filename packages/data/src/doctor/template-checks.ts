@@ -23,7 +23,11 @@ export interface TemplateCheck {
   /** The model's own chat template, when it has one. */
   readonly own: ChatTemplate | null;
   /** What the data have. */
-  readonly data: { readonly systemRows: number; readonly multiTurnRows: number };
+  readonly data: {
+    readonly systemRows: number;
+    readonly multiTurnRows: number;
+    readonly toolRows: number;
+  };
 }
 
 const SYSTEM = 'Quarzbrille';
@@ -33,6 +37,14 @@ const ROLES = ['user', 'assistant', 'user', 'assistant'] as const;
 const SHORT: Dialogue = dialogueOf(2, false);
 const LONG: Dialogue = dialogueOf(4, false);
 const WITH_SYSTEM: Dialogue = dialogueOf(2, true);
+const TOOL = 'eieruhr';
+const TOOLS = [
+  {
+    type: 'function',
+    function: { name: TOOL, description: 'Rings.', parameters: { type: 'object', properties: {} } },
+  },
+];
+const WITH_TOOLS: Dialogue = { ...SHORT, tools: TOOLS, toolsText: JSON.stringify(TOOLS) };
 
 /** Checks a template on probes. Findings name no rows. */
 export async function checkTemplate(check: TemplateCheck): Promise<Finding[]> {
@@ -46,7 +58,7 @@ export async function checkTemplate(check: TemplateCheck): Promise<Finding[]> {
       findings.push(generalFinding('template_rewrites_history', { what }));
     }
   } else findings.push(...missingTurns(tokenizer.decode(long)));
-  findings.push(...checkSystem(check));
+  findings.push(...checkSystem(check), ...checkTools(check));
   findings.push(...(await compareWithOwn(check)));
   return findings;
 }
@@ -64,6 +76,15 @@ function checkSystem({ template, tokenizer, data }: TemplateCheck): Finding[] {
   if (ids === null || tokenizer.decode(ids).includes(SYSTEM)) return [];
   const what = `the template leaves system messages out; ${count(data.systemRows, 'row')} with one`;
   return [generalFinding('template_drops_system', { what })];
+}
+
+/** A template that never looks at tools refuses such rows; this is about one that looks and leaves them out. */
+function checkTools({ template, tokenizer, data }: TemplateCheck): Finding[] {
+  if (data.toolRows === 0) return [];
+  const ids = renderIds(template, WITH_TOOLS, tokenizer);
+  if (ids === null || tokenizer.decode(ids).includes(TOOL)) return [];
+  const what = `the template leaves tools out; ${count(data.toolRows, 'row')} with some`;
+  return [generalFinding('template_drops_tools', { what })];
 }
 
 /** Marker-like texts of a named template that the tokenizer cuts up. */

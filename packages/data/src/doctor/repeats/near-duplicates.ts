@@ -8,8 +8,8 @@ import { BandTable } from './kernels/band-table.js';
 import { jaccard, minHashSignature, SIGNATURE_LENGTH, shingleHashes } from './kernels/minhash.js';
 import { ShingleArena } from './kernels/shingle-arena.js';
 
-/** Shingles kept for exact comparison, 4 bytes each: 256 MiB. */
-const SHINGLES_MAX = 1 << 26;
+/** Shingles kept for exact comparison, 4 bytes each: 128 MiB, some 100,000 rows of 300 words. */
+const SHINGLES_MAX = 1 << 25;
 
 /** A sequence that was added before and is similar. */
 export interface NearMatch {
@@ -23,7 +23,7 @@ export interface NearMatch {
 export interface NearDuplicateOptions {
   /** Least similarity of a match, in (0, 1]. */
   readonly threshold: number;
-  /** Shingles kept for exact comparison. Default 67,108,864, which are 256 MiB. */
+  /** Shingles kept for exact comparison. Default 33,554,432, which are 128 MiB. */
   readonly shinglesMax?: number;
 }
 
