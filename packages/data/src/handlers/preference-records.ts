@@ -107,10 +107,13 @@ function missing(record: JsonRecord, field: string): Rejection {
   return reject('missing_field', `no field '${field}'; fields found: ${found}`);
 }
 
-/** The mark of an answer: true = liked. */
+/** The mark of an answer: true = liked. Cells of CSV files are text, so the words are taken as well. */
 export function ktoTag(record: JsonRecord, column: string): boolean | Rejection {
   const value = record[column];
   if (typeof value === 'boolean') return value;
+  if (typeof value === 'string' && /^(?:true|false)$/i.test(value)) {
+    return value.toLowerCase() === 'true';
+  }
   if (value === undefined || value === null) return missing(record, column);
   return wrongType(column, value, 'true or false');
 }

@@ -572,7 +572,7 @@ describe('preferences', () => {
     ['sharegpt-kto', talk, 'missing_field', "no field 'kto_tag'; fields found: conversations"],
     [
       'sharegpt-kto',
-      { ...talk, kto_tag: 'true' },
+      { ...talk, kto_tag: 'yes' },
       'wrong_type',
       "'kto_tag' is a string; expected true or false",
     ],
@@ -591,6 +591,8 @@ describe('preferences', () => {
       const [row] = rowsOf('sharegpt-kto', { ...talk, kto_tag: liked });
       const [single] = rowsOf('sharegpt', talk, { maskHistory: true });
       expect(row!.fields).toEqual([...single!.fields, Int32Array.of(liked ? 1 : 0)]);
+      const cell = { ...talk, kto_tag: liked ? 'True' : 'false' };
+      expect(rowsOf('sharegpt-kto', cell)).toEqual([row]);
     }
   });
 
