@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +6,7 @@ import { createRng } from '@tuneyard/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plainPromptTemplate } from '../encode/prompt-template.js';
 import { splitSamples } from '../encode/split-samples.js';
-import { describeDataFile } from '../handlers/dataset-spec.js';
+import { type DatasetSpec, describeDataFile } from '../handlers/dataset-spec.js';
 import { loadTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { writeCleanCopy } from './clean-copy.js';
 import { type ExamineOptions, examineData } from './data-doctor.js';
@@ -33,8 +33,12 @@ async function fileOf(rows: readonly (object | string)[]): Promise<string> {
 
 type Rest = Partial<Omit<ExamineOptions, 'encoding'>> & { encoding?: Partial<RowEncoding> };
 
-async function examine(rows: readonly (object | string)[], rest: Rest = {}) {
-  const spec = describeDataFile(await fileOf(rows));
+async function examine(
+  rows: readonly (object | string)[],
+  rest: Rest = {},
+  declared: Partial<DatasetSpec> = {},
+) {
+  const spec = { ...describeDataFile(await fileOf(rows)), ...declared };
   return await examineData({
     train: [spec],
     model: {
@@ -330,13 +334,15 @@ describe('preferences and media', () => {
       const [long, short] = [`a long answer number ${i}, really long`, `short ${i}`];
       return i % 2 === 0 ? pair(i, long, short) : pair(i, short, long);
     });
-    expect(found((await examine(balanced)).findings)).toEqual({});
+    expect(found((await examine(balanced, {}, { ranking: true })).findings)).toEqual({});
     const equal = [...balanced, pair(200, 'same answer', 'same answer ')];
-    expect(found((await examine(equal)).findings)).toEqual({ preference_equal: [101] });
+    expect(found((await examine(equal, {}, { ranking: true })).findings)).toEqual({
+      preference_equal: [101],
+    });
     const biased = balanced.map((_, i) =>
       pair(i, `a long answer number ${i}, really`, `short ${i}`),
     );
-    const { findings } = await examine(biased);
+    const { findings } = await examine(biased, {}, { ranking: true });
     expect(findings).toHaveLength(1);
     expect(findings[0]).toMatchObject({
       code: 'preference_length_bias',
@@ -348,9 +354,26 @@ describe('preferences and media', () => {
 
   it('finds verdicts that are all the same', async () => {
     const rows = goodRows(100).map((row) => ({ ...row, kto_tag: true }));
-    expect(found((await examine(rows)).findings)).toEqual({ preference_one_sided: 0 });
+    expect(found((await examine(rows, {}, { kto: true })).findings)).toEqual({
+      preference_one_sided: 0,
+    });
     const both = rows.map((row, i) => ({ ...row, kto_tag: i !== 3 }));
-    expect(found((await examine(both)).findings)).toEqual({});
+    expect(found((await examine(both, {}, { kto: true })).findings)).toEqual({});
+  });
+
+  it('says when it takes records for preferences that nobody declared', async () => {
+    const pairs = goodRows(100).map(({ instruction, output }, i) => ({
+      instruction,
+      chosen: i % 2 === 0 ? output : 'no',
+      rejected: i % 2 === 0 ? 'no' : output,
+    }));
+    const { findings } = await examine(pairs);
+    expect(found(findings)).toMatchObject({ read_as_preferences: 0 });
+    expect(found((await examine(pairs, {}, { ranking: true })).findings)).not.toHaveProperty(
+      'read_as_preferences',
+    );
+    const answered = pairs.map((row) => ({ ...row, output: `${row.chosen} and ${row.rejected}` }));
+    expect(found((await examine(answered)).findings)).not.toHaveProperty('read_as_preferences');
   });
 
   it('counts placeholders against files, and looks the files up', async () => {
@@ -373,6 +396,31 @@ describe('preferences and media', () => {
     });
     expect(findings.map(({ severity }) => severity)).toEqual(['error', 'error', 'error']);
     expect(findings[0]!.rows[0]!.detail).toBe("the text has 2 <image>, 'images' has 1 entry");
+  });
+});
+
+describe('which rows are read', () => {
+  it('follows the split, the limit, and folders of files', async () => {
+    const rows = goodRows(200);
+    const slices = await examine(rows, {}, { split: 'train[10:60]+train[-60:]' });
+    expect(slices.summary.rows).toBe(110);
+    const half = await examine(rows, {}, { split: 'train[:50%]' });
+    expect(half.summary.rows).toBe(100);
+    expect((await examine(rows, {}, { maxSamples: 120 })).summary.rows).toBe(120);
+    expect((await examine(rows, {}, { numSamples: 10, maxSamples: 5 })).summary.rows).toBe(200);
+    const folder = join(dir, 'folder');
+    await mkdir(folder);
+    for (const [name, part] of [
+      ['b.jsonl', [...rows.slice(100), rows[0]!]],
+      ['a.jsonl', rows.slice(0, 100)],
+    ] as const) {
+      await writeFile(join(folder, name), part.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    }
+    const { findings, summary } = await examine([], { train: [describeDataFile(folder)] });
+    expect(summary.rows).toBe(201);
+    expect(findings[0]!.rows).toEqual([
+      { source: 'folder/b.jsonl', row: 101, detail: 'folder/a.jsonl row 1' },
+    ]);
   });
 });
 

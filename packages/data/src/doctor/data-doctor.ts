@@ -127,6 +127,7 @@ class Examination {
     turnRows: 0,
     toolRows: 0,
   };
+  readonly #guesses: string[] = [];
   #trainRows = 0;
 
   constructor(options: ExamineOptions) {
@@ -163,6 +164,7 @@ class Examination {
         this.#faults.push({ ...origin, dataset, index, code });
       }
     }
+    if (parser.guess !== null) this.#guesses.push(`records of ${spec.name} hold ${parser.guess}`);
   }
 
   endTraining(): void {
@@ -182,6 +184,7 @@ class Examination {
       ...this.#repeats.finish((index) => index >= this.#trainRows || held.has(index)),
       ...this.#texts.finish(),
       ...this.#preferences.finish(),
+      ...this.#guesses.map((what) => generalFinding('read_as_preferences', { what })),
       ...sizeFindings(this.#trainRows - held.size),
     ]);
     const summary = { rows, samples, heldOut, tokens, learnedTokens: learned, lengths };

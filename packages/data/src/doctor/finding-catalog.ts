@@ -279,6 +279,11 @@ export const FINDINGS = {
     fix: 'Train several epochs with a small learning rate, and hold some rows out to see when to stop.',
   },
   // Preferences
+  read_as_preferences: {
+    severity: 'note',
+    what: 'records were checked as preferences',
+    fix: 'Register the data set with ranking: true or a kto_tag column; training on answers alone would leave them out or learn the bad ones too.',
+  },
   preference_equal: {
     severity: 'warning',
     what: 'chosen and rejected are the same',

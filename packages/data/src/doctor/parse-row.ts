@@ -26,6 +26,7 @@ export class RowParser {
   readonly #spec: DatasetSpec;
   readonly #isText: boolean;
   readonly #columns: RecordColumns;
+  #guess: string | null = null;
   #parse: ((record: JsonRecord, origin: RowOrigin) => ParsedRow | Rejection) | undefined;
 
   /** `isText`: records are raw texts for pre-training. */
@@ -39,6 +40,11 @@ export class RowParser {
   parse(record: JsonRecord, { source, row }: RowOrigin): ParsedRow | Rejection {
     this.#parse ??= this.#isText ? this.#textParser() : this.#dialogueParser(record);
     return this.#parse(record, { source, row });
+  }
+
+  /** What the records were taken to hold, where the data set does not say; null after the first record otherwise. */
+  get guess(): string | null {
+    return this.#guess;
   }
 
   #textParser() {
@@ -56,9 +62,19 @@ export class RowParser {
     const known = format === 'auto' ? detectFormat(first, this.#spec) : format;
     const form = known === 'text' ? 'alpaca' : known;
     const has = (column: string): boolean => Object.hasOwn(first, column);
-    if (has(this.#columns.chosen) && has(this.#columns.rejected)) return this.#pairParser(form);
+    const { chosen, rejected, response, kto_tag } = this.#columns;
+    const { ranking, kto } = this.#spec;
+    // Only what nobody described is guessed: a registered set says what it is.
+    const isGuessed = format === 'auto' && !ranking && !kto;
+    const isPair = isGuessed && has(chosen) && has(rejected) && !has(response);
+    if (ranking || isPair) {
+      this.#guess = isPair ? 'a chosen and a rejected answer' : null;
+      return this.#pairParser(form);
+    }
     const parse = dialogueParser(form, this.#spec);
-    const isKto = has(this.#columns.kto_tag);
+    const isTagged = isGuessed && typeof first[kto_tag] === 'boolean';
+    const isKto = kto || isTagged;
+    this.#guess = isTagged ? 'an answer and a verdict on it' : null;
     return (record: JsonRecord, origin: RowOrigin): ParsedRow | Rejection => {
       const dialogue = parse(record);
       if (isRejection(dialogue)) return dialogue;

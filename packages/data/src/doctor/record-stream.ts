@@ -3,6 +3,8 @@ import { basename } from 'node:path';
 import { type Rejection, type RowOrigin, reject } from '../handlers/conversation.js';
 import type { DatasetSpec } from '../handlers/dataset-spec.js';
 import { isJsonRecord, type JsonRecord } from '../handlers/record-fields.js';
+import { parseSplit, rangesOfSlices } from '../mixing/split-slices.js';
+import { countRows } from '../readers/count-rows.js';
 import { discoverDataFiles } from '../readers/discover-data-files.js';
 import { readRecords } from '../readers/read-records.js';
 
@@ -14,20 +16,27 @@ export interface StreamedRecord extends RowOrigin {
 }
 
 /**
- * Streams records in file order up to the data set's limit. Rows count within their file; with several files the
- * source names the file too.
+ * Streams the records of a data set's split in file order. Rows count within their file; with several files the source
+ * names the file too. Where training draws `num_samples` rows at random, all rows are given: any may be drawn.
  */
 export async function* streamRecords(
   spec: DatasetSpec,
   signal?: AbortSignal,
 ): AsyncGenerator<StreamedRecord, void, undefined> {
   const options = signal === undefined ? {} : { signal };
-  const files = await discoverDataFiles(spec.path, { baseDir: '.', ...options });
+  const split = parseSplit(spec.split);
+  const files = await discoverDataFiles(spec.path, { baseDir: '.', split: split.name, ...options });
+  const isSliced = split.slices.some(({ from, to }) => from !== null || to !== null);
+  const ranges = isSliced ? rangesOfSlices(split, await countRows(files, options)) : null;
+  const limit = spec.numSamples === null ? (spec.maxSamples ?? spec.sampleLimit) : null;
   let index = 0;
+  let position = 0;
   for (const { path } of files) {
     const source = files.length === 1 ? spec.name : `${spec.name}/${basename(path)}`;
     for await (const item of readRecords(path, options)) {
-      if (index === spec.sampleLimit) return;
+      if (index === limit) return;
+      const at = position++;
+      if (ranges?.some(({ begin, end }) => at >= begin && at < end) === false) continue;
       yield { source, row: item.row, index: index++, record: recordOf(item) };
     }
   }
