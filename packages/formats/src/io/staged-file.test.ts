@@ -29,9 +29,8 @@ describe('writeFileAtomically', () => {
 
   it('keeps the order of small and large pieces', async () => {
     const path = join(directory, 'out');
-    const pieces = [1, 300_000, 5, 100_000, 200_000, 0, 262_144, 7].map((length, i) =>
-      new Uint8Array(length).fill(i + 1),
-    );
+    const lengths = [1, 140_000, 1, 300_000, 5, 100_000, 200_000, 0, 262_144, 7, 131_072, 131_073];
+    const pieces = lengths.map((length, i) => new Uint8Array(length).fill(i + 1));
     const { bytes } = await writeFileAtomically(path, async (sink) => {
       for (const piece of pieces) await sink.write(piece);
     });

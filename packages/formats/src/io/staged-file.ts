@@ -65,8 +65,10 @@ export class StagedFile implements ByteSink {
     assert(this.#state === 'open', `${this.path} was written after it had been sealed`);
     throwIfAborted(this.#signal);
     this.#bytesWritten += bytes.length;
-    if (this.#pendingBytes + bytes.length > STAGING_BYTES) await this.#flush();
-    if (bytes.length > STAGING_BYTES / 2) {
+    const isLarge = bytes.length > STAGING_BYTES / 2;
+    // A large piece goes to the file directly, and so only after the small ones before it.
+    if (isLarge || this.#pendingBytes + bytes.length > STAGING_BYTES) await this.#flush();
+    if (isLarge) {
       await this.#writeAll(bytes);
     } else {
       this.#pending.set(bytes, this.#pendingBytes);
