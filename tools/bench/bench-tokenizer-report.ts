@@ -41,6 +41,7 @@ export interface TokenizerBenchResult {
   /** Smallest sustained ratio to `tokenizers` over the vocabularies. */
   readonly ratio: number | null;
   readonly cold_ratio: number | null;
+  /** Every id of every vocabulary is that of `tokenizers`. */
   readonly same_ids: boolean;
   readonly vocabularies: Readonly<
     Partial<Record<BenchVocabulary, Readonly<Partial<Record<BenchCandidate, TokenizerFigures>>>>>
@@ -69,7 +70,7 @@ export function summariseTokenizers(all: readonly TokenizerTurns[]): TokenizerBe
   };
   const ratio = least('sustained_ratio');
   const coldRatio = least('cold_ratio');
-  const sameIds = figures.every((row) => Object.values(row).every((f) => f.same_ids !== false));
+  const sameIds = figures.every(({ tokenizers }) => tokenizers?.same_ids !== false);
   const met =
     sameIds &&
     (ratio ?? 0) >= TOKENIZER_TARGETS.sustained &&

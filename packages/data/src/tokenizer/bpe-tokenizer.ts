@@ -16,8 +16,9 @@ export interface TokenizerTuning {
    */
   readonly engine?: 'auto' | 'strings';
   /**
-   * How many pieces are remembered, in slots of each of two generations: a power of two from 64.
-   * Default 2^20, which takes up to 100 MB once as many different pieces have been met.
+   * How many pieces are remembered, in slots of each of two generations; rounded up to a power of two
+   * from 64. Default 2^20, which takes up to 120 MB once as many different pieces have been met, and
+   * little before that.
    */
   readonly cacheSlots?: number;
 }

@@ -38,6 +38,7 @@ const BLANK = 0x20;
 const BATCH_PIECES = 1024;
 /** Slots of one generation of remembered pieces: 16 MB, with its arenas up to 48 MB. */
 const CACHE_SLOTS = 1 << 20;
+const CACHE_SLOTS_MIN = 64;
 
 /** Part of a text under work: character boundaries in a buffer. */
 interface Stretch {
@@ -55,8 +56,8 @@ type Scanner =
   | null;
 
 /**
- * The byte engine for a definition, or null when only the string engine can run it. `cacheSlots` (a
- * power of two from 64, default 2^20) bounds each of the two generations of remembered pieces.
+ * The byte engine for a definition, or null when only the string engine can run it. `cacheSlots`
+ * (default 2^20, rounded up to a power of two from 64) bounds each of the two generations of remembered pieces.
  */
 export function createByteEncoder(
   definition: TokenizerDefinition,
@@ -78,7 +79,8 @@ export function createByteEncoder(
     }
     scanner = { kind: 'cuts', rules };
   }
-  const memory = createPieceMemory(definition, plan, cacheSlots);
+  const slots = 2 ** Math.ceil(Math.log2(Math.max(CACHE_SLOTS_MIN, cacheSlots)));
+  const memory = createPieceMemory(definition, plan, slots);
   return memory === null ? null : new ByteEncoder({ definition, plan, scanner, memory });
 }
 

@@ -66,15 +66,19 @@ function unmarkKinds([first, last]: readonly [number, number], classes: Uint8Arr
 }
 
 function textOfRange(first: number, last: number): string {
-  const units: number[] = [];
-  for (let codePoint = first; codePoint <= last; codePoint++) {
-    if (codePoint > 0xffff) {
-      units.push(0xd800 + ((codePoint - 0x10000) >> 10), 0xdc00 + (codePoint & 0x3ff));
+  const count = last - first + 1;
+  const isAstral = first > 0xffff;
+  const units = new Uint16Array(isAstral ? count * 2 : count);
+  for (let i = 0; i < count; i++) {
+    const codePoint = first + i;
+    if (isAstral) {
+      units[2 * i] = 0xd800 + ((codePoint - 0x10000) >> 10);
+      units[2 * i + 1] = 0xdc00 + (codePoint & 0x3ff);
     } else {
-      units.push(codePoint);
+      units[i] = codePoint;
     }
   }
-  return Buffer.from(Uint16Array.from(units).buffer).toString('utf16le');
+  return Buffer.from(units.buffer).toString('utf16le');
 }
 
 /**

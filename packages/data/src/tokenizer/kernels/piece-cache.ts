@@ -245,7 +245,7 @@ function growPieceTable(table: PieceTable, length: number, count: number): void 
 
 function rehash(table: PieceTable): void {
   const old = table.slots;
-  const slots = new Int32Array(old.length * 2);
+  const slots = new Int32Array(Math.min(old.length * 4, table.slotsMax * 4));
   const mask = slots.length - 4;
   for (let from = 0; from < old.length; from += 4) {
     const meta = old[from + 2]!;
