@@ -96,6 +96,10 @@ const asked = (output: string, instruction = 'Please tell me about it.') => ({
   output,
 });
 
+const blob = Buffer.from(Array.from({ length: 200 }, (_, i) => (i * 197 + 11) % 256)).toString(
+  'base64',
+);
+
 describe('examining rows', () => {
   it('finds nothing in good rows', async () => {
     const { findings, summary, faults } = await examine(goodRows(120));
@@ -122,6 +126,12 @@ describe('examining rows', () => {
     ['placeholder_text', asked('I am {{name}}, hello.'), asked('I am {name}, hello.')],
     ['refusal', asked("I'm sorry, but I can't help with that."), asked("I'm sorry for you.")],
     ['unbalanced_fence', asked('so\n```\nlet a'), asked('so\n```\nlet a\n```')],
+    ['html_left', asked('Fish &amp; chips and more'), asked('Fish & chips and more')],
+    ['invisible_characters', asked('zero\u200bwidth'), asked('no\u00a0break')],
+    ['replacement_character', asked('lost \ufffd one'), asked('lost ? one')],
+    ['repetitive_text', asked('it goes on and on, '.repeat(50)), asked('on and on, '.repeat(4))],
+    ['base64_blob', asked(`so ${blob}`), asked(`so ${blob.slice(0, 150)}`)],
+    ['secret', asked(`sk-${'a1B2'.repeat(8)}`), asked(`sk-${'a1B2'.repeat(3)}`)],
     ['personal_data', asked('mail jo@gmail.com'), asked('mail jo@example.com')],
   ])('finds %s, and not what is nearly so', async (code, bad, nearly) => {
     const codes = await compare(bad, nearly);

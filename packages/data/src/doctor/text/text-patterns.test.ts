@@ -201,6 +201,38 @@ describe('looking at a text', () => {
     });
   }
 
+  it('takes time in proportion to the text, whatever the text', () => {
+    const n = 400_000;
+    const hostile = [
+      `${'a'.repeat(n)}@`,
+      `@${'a.'.repeat(n / 2)}`,
+      'a@'.repeat(n / 2),
+      `a@${'a-'.repeat(n / 2)}`,
+      `{{a${' '.repeat(n)}`,
+      '{{a '.repeat(n / 4),
+      '<a '.repeat(n / 3),
+      `<a ${'x'.repeat(n)}`,
+      '```'.repeat(n / 3),
+      '``` '.repeat(n / 4),
+      `${'` '.repeat(n / 2)}{{a`,
+      'eyJ-'.repeat(n / 4),
+      'sk-a'.repeat(n / 4),
+      '+1 1'.repeat(n / 4),
+      '123-'.repeat(n / 4),
+      `### Response:${'\n'.repeat(n)}x`,
+      '### Response:\n'.repeat(n / 14),
+      'é€'.repeat(n / 2),
+      'Ã'.repeat(n),
+      'ÐÐ°'.repeat(n / 3),
+      `${'A'.repeat(199)} `.repeat(n / 200),
+      '&'.repeat(n),
+      '[your '.repeat(n / 6),
+      `\u{1f3f4}${'\u{e0061}'.repeat(n / 2)}`,
+    ];
+    const finds = Object.values(CASES).map(({ find }) => find);
+    for (const text of hostile) for (const find of finds) find(text);
+  });
+
   it('shows personal data and keys with their middle hidden', () => {
     expect(findPersonal('mail jane.doe@gmail.com')).toBe('jan…com');
     expect(findSecret('AKIAABCDEFGHIJKLMNOP')).toBe('AKI…NOP');

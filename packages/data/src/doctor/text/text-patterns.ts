@@ -2,7 +2,8 @@
  * Looks at one text for what should not be in training data. Each function gives what it found, in a few words, or
  * undefined.
  *
- * The patterns are meant to be quiet rather than complete: a finding that is mostly wrong is not read.
+ * The patterns are meant to be quiet rather than complete: a finding that is mostly wrong is not read. Texts are not
+ * trusted: every pattern takes time in proportion to the text.
  */
 import { deflateRawSync } from 'node:zlib';
 
@@ -69,7 +70,7 @@ export function findHtml(text: string): string | undefined {
 }
 
 const PLACEHOLDER =
-  /\{\{\s*[a-z_][a-z0-9_ .]*\s*\}\}|\[(?:your|insert|recipient(?:'s)?|sender(?:'s)?|company(?:'s)?) [a-z' ]{2,30}\]|\blorem ipsum dolor\b/i;
+  /\{\{[ \t]{0,9}[a-z_][a-z0-9_ .]{0,60}\}\}|\[(?:your|insert|recipient(?:'s)?|sender(?:'s)?|company(?:'s)?) [a-z' ]{2,30}\]|\blorem ipsum dolor\b/i;
 
 /** A blank that a template of text left open; not in code. */
 export function findPlaceholder(text: string): string | undefined {
@@ -126,7 +127,7 @@ export function findRefusal(text: string): string | undefined {
   return REFUSAL.exec(text.trimStart().slice(0, 200))?.[0];
 }
 
-const EMAIL = /[A-Za-z0-9][\w.+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,12}\b/g;
+const EMAIL = /(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,12}\b/g;
 /** Domains set aside for examples (RFC 2606) and those that texts use as such. */
 const EXAMPLE_DOMAIN =
   /@(?:[\w-]+\.)*(?:example|test|invalid|localhost|email|domain|company|yourdomain)(?:\.\w+)?$/i;
@@ -149,7 +150,7 @@ export function findPersonal(text: string): string | undefined {
 }
 
 const SECRET =
-  /\bsk-(?:[a-z]+-)?[A-Za-z0-9]{20,}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bhf_[A-Za-z0-9]{30,}\b|\bxox[abprs]-[A-Za-z0-9-]{20,}|\bAIza[\w-]{35}\b|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----|\beyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{15,}/;
+  /\bsk-(?:[a-z]{1,12}-)?[A-Za-z0-9]{20,}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bhf_[A-Za-z0-9]{30,}\b|\bxox[abprs]-[A-Za-z0-9-]{20,}|\bAIza[\w-]{35}\b|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----|(?<![\w-])eyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{15,}/;
 
 /** A key of a known service, a private key or a signed token, shown with its middle hidden. */
 export function findSecret(text: string): string | undefined {
