@@ -12,6 +12,7 @@ import random
 import re
 import sys
 import types
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -227,7 +228,21 @@ def expanded_texts(plugins) -> list:
     return cases
 
 
-def counts() -> dict:
+def samplings(plugins) -> list:
+    """How many pictures are taken from videos of many lengths: [frames, seconds, fps, most, taken]."""
+    plugin = plugins.get_mm_plugin("qwen2_vl", image_token="a", video_token="b")
+    rates = [Fraction(text) for text in ("10", "12", "15/2", "24000/1001", "24", "25", "30000/1001", "50", "60")]
+    rows = []
+    for rate in rates:
+        for frames in (0, 1, 2, 5, 15, 31, 60, 90, 150, 1800, 100000):
+            stream = SimpleNamespace(frames=frames, duration=frames, time_base=1 / rate)
+            for fps, most in ((2.0, 128), (1.0, 8), (5.0, 1000), (float(rate), 100000)):
+                taken = len(plugin._get_video_sample_indices(stream, video_fps=fps, video_maxlen=most))
+                rows.append([frames, float(frames / rate), fps, most, taken])
+    return rows
+
+
+def counts(plugins) -> dict:
     chance = random.Random(7)
     sizes = SIZES + [(int(10 ** chance.uniform(0.5, 4)), int(10 ** chance.uniform(0.5, 4))) for _ in range(400)]
     processor = llava_next(SimpleNamespace(image_grid_pinpoints=PINPOINTS))
@@ -248,7 +263,7 @@ def counts() -> dict:
             "intern_vl": list(get_optimal_tiled_canvas((height, width), (448, 448), 1, 12)),
             "gemma3_crops": None if crops is None else len(crops),
         })
-    return {"transformers": transformers.__version__, "rows": rows}
+    return {"transformers": transformers.__version__, "samplings": samplings(plugins), "rows": rows}
 
 
 def rope_case(chance: random.Random, with_time: bool) -> dict:
@@ -286,7 +301,7 @@ def main() -> None:
     plugins = load_plugins(Path(sys.argv[1]))
     texts = json.dumps(expanded_texts(plugins), ensure_ascii=False).replace('}, {"case"', '},\n{"case"')
     (ROOT / "expanded-texts.json").write_text(texts + "\n")
-    rows = json.dumps(counts()).replace('}, {"size"', '},\n{"size"')
+    rows = json.dumps(counts(plugins)).replace('}, {"size"', '},\n{"size"')
     (ROOT / "token-counts.json").write_text(rows + "\n")
     chance = random.Random(11)
     cases = [rope_case(chance, with_time) for with_time in (False, True) for _ in range(20)]

@@ -7,8 +7,8 @@ export interface AviTrack {
   readonly type: 'video' | 'audio';
   /** Units in the track: pictures of a video, blocks of a sound. */
   readonly length: number;
-  /** Units per second. */
-  readonly rate: number;
+  /** Of the whole track. */
+  readonly seconds: number;
   readonly width: number;
   readonly height: number;
   readonly sampleRate: number;
@@ -46,7 +46,7 @@ export async function aviTracks(source: ByteSource): Promise<AviTrack[]> {
 }
 
 function readTrack(view: DataView, start: number, end: number): AviTrack | undefined {
-  let stream: Pick<AviTrack, 'type' | 'length' | 'rate'> | undefined;
+  let stream: Pick<AviTrack, 'type' | 'length' | 'seconds'> | undefined;
   for (let at = start; at + 8 <= end; ) {
     const name = fourCc(view, at);
     const bytes = view.getUint32(at + 4, true);
@@ -54,8 +54,10 @@ function readTrack(view: DataView, start: number, end: number): AviTrack | undef
     if (name === 'strh') {
       const type = TYPES.get(fourCc(view, body));
       if (type === undefined) return undefined;
-      const rate = view.getUint32(body + 24, true) / view.getUint32(body + 20, true);
-      stream = { type, rate, length: view.getUint32(body + 32, true) };
+      const length = view.getUint32(body + 32, true);
+      // A unit lasts scale / rate seconds; divided last, so that it is rounded once.
+      const seconds = (length * view.getUint32(body + 20, true)) / view.getUint32(body + 24, true);
+      stream = { type, length, seconds };
     }
     if (name === 'strf' && stream !== undefined)
       return { ...stream, ...format(view, body, stream.type) };

@@ -152,8 +152,7 @@ describe('sound and video', () => {
     });
     if (measure.kind !== 'video') return;
     expect(measure.declaredSeconds === null).toBe(truth.duration === null);
-    // ffmpeg rounds an edit list to the movie's clock, a thousandth of a second.
-    if (truth.duration !== null) expect(measure.seconds).toBeCloseTo(truth.duration, 2);
+    if (truth.duration !== null) expect(measure.seconds).toBe(truth.duration);
     const fromBytes = await measureBytes(bytesOf(name), 'video', name);
     expect(fromBytes).toEqual(measure);
   });

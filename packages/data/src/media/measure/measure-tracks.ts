@@ -59,10 +59,10 @@ async function readVideo(
   source: ByteSource,
   { format, limits }: TrackRequest,
 ): Promise<VideoMeasure> {
-  const track = await input.getPrimaryVideoTrack();
-  if (track === null) throw new MediaFault('media_unreadable', 'it has no picture track');
+  const [track] = await input.getVideoTracks();
+  if (track === undefined) throw new MediaFault('media_unreadable', 'it has no picture track');
   const isIso = format === 'mp4' || format === 'mov';
-  const isIndexed = isIso && !(await walkBoxes(source)).isFragmented;
+  const boxes = isIso ? await walkBoxes(source) : undefined;
   checkSeconds((await track.getDurationFromMetadata()) ?? 0, limits.videoSeconds);
   const { packetCount } = await track.computePacketStats();
   if (packetCount === 0) throw new MediaFault('media_unreadable', 'its picture track is empty');
@@ -75,16 +75,15 @@ async function readVideo(
     height: await track.getCodedHeight(),
     rotation: await track.getRotation(),
     frames: packetCount,
-    declaredFrames: isIndexed ? packetCount : 0,
-    seconds,
-    declaredSeconds: isIso || format === 'mpeg-ts' ? seconds : null,
+    declaredFrames: boxes?.isFragmented === false ? packetCount : 0,
+    seconds: boxes?.videoSeconds ?? seconds,
+    declaredSeconds: boxes?.videoSeconds ?? (isIso || format === 'mpeg-ts' ? seconds : null),
   };
 }
 
 async function measureAviVideo(source: ByteSource): Promise<VideoMeasure> {
   const track = await aviTrack(source, 'video');
-  const seconds = track.length / track.rate;
-  const { width, height, length } = track;
+  const { width, height, length, seconds } = track;
   const lengths = { frames: length, declaredFrames: length, seconds, declaredSeconds: seconds };
   return { kind: 'video', format: 'avi', width, height, rotation: 0, ...lengths };
 }
@@ -133,8 +132,8 @@ async function readAudio(
   source: ByteSource,
   { format, limits }: TrackRequest,
 ): Promise<AudioMeasure> {
-  const track = await input.getPrimaryAudioTrack();
-  if (track === null) throw new MediaFault('media_unreadable', 'it has no sound track');
+  const [track] = await input.getAudioTracks();
+  if (track === undefined) throw new MediaFault('media_unreadable', 'it has no sound track');
   if (format === 'mp4' || format === 'mov') await walkBoxes(source);
   checkSeconds((await track.getDurationFromMetadata()) ?? 0, limits.audioSeconds);
   const sampleRate = await track.getSampleRate();
@@ -145,8 +144,7 @@ async function readAudio(
 }
 
 async function measureAviAudio(source: ByteSource): Promise<AudioMeasure> {
-  const { channels, sampleRate, length, rate } = await aviTrack(source, 'audio');
-  const seconds = length / rate;
+  const { channels, sampleRate, seconds } = await aviTrack(source, 'audio');
   const samples = Math.round(seconds * sampleRate);
   return { kind: 'audio', format: 'avi', sampleRate, channels, samples, seconds };
 }
@@ -163,10 +161,11 @@ async function aviTrack(source: ByteSource, type: AviTrack['type']): Promise<Avi
   throw new MediaFault('media_unreadable', `it has no ${name} track`);
 }
 
-/** Seconds from the first packet to the end of the last, rounded to a microsecond for sums of binary fractions. */
+/** Seconds from the first packet to the end of the last, as a whole number of the track's ticks. */
 async function lengthOf(track: InputVideoTrack | InputAudioTrack): Promise<number> {
   const length = (await track.computeDuration()) - (await track.getFirstTimestamp());
-  return Math.round(length * 1e6) / 1e6;
+  const ticks = await track.getTimeResolution();
+  return Math.round(length * ticks) / ticks;
 }
 
 function checkSeconds(seconds: number, limit: number): void {

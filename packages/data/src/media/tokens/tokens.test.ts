@@ -10,6 +10,7 @@ import { mropePositions } from './mrope.js';
 import { openMediaPlugin } from './open-media-plugin.js';
 import type { MediaPluginName, MediaPluginSettings, PatchGrid } from './plugin.js';
 import { roundHalfEven, smartResize } from './resize.js';
+import { sampleFrames } from './sampling.js';
 import { anyResolutionFeatures, bestResolution, closestGrid, panAndScanCrops } from './tiles.js';
 
 const FIXTURES = join(import.meta.dirname, '../../../test/fixtures/media');
@@ -150,8 +151,7 @@ describe('the text of placeholders is that of LLaMA-Factory 0.9.3', () => {
         expect(expanded.videos.map((item) => item.grid)).toEqual(entry.video_grid_thw);
       }
       for (const [i, seconds] of (entry.second_per_grid_ts ?? []).entries()) {
-        // ffmpeg rounds the length of an edit list to a thousandth of a second.
-        expect(expanded.videos[i]!.secondsPerGrid!).toBeCloseTo(seconds, 2);
+        expect(expanded.videos[i]!.secondsPerGrid!).toBe(seconds);
       }
     }
   });
@@ -220,6 +220,24 @@ describe('sizes are those of transformers 4.52.4', () => {
   it('rounds halves to even, as Python does', () => {
     expect([0.5, 1.5, 2.5, 3.5, 2.4, 2.6, 7].map(roundHalfEven)).toEqual([0, 2, 2, 4, 2, 3, 7]);
   });
+});
+
+it('takes as many pictures from videos of any length as LLaMA-Factory 0.9.3', () => {
+  const { samplings } = readFixture('token-counts.json') as { samplings: number[][] };
+  expect(samplings.length).toBeGreaterThan(300);
+  for (const [frames, seconds, fps, most, taken] of samplings as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ][]) {
+    // A container that counts no frames gives its first ones, here as many as there may be.
+    const video = { ...framesOf([[9, 9]]), format: 'mp4', frames: frames || most } as const;
+    const lengths = { declaredFrames: frames, seconds, declaredSeconds: seconds };
+    const sampled = sampleFrames({ ...video, ...lengths }, { fps, maxFrames: most });
+    expect(sampled.frames, `${frames} frames of ${seconds} s at ${fps}`).toBe(taken);
+  }
 });
 
 describe('MiniCPM-V', () => {
