@@ -24,7 +24,6 @@ import {
   parquetFooterBegin,
   patched,
   plainBlock,
-  repeatBlock,
   replaced,
   zstdFrame,
 } from './bad-input-files.js';
@@ -179,20 +178,6 @@ const REFUSED: readonly Refused[] = [
     'DATA_RECORD_TOO_LARGE',
     'nested too deeply',
   ],
-  [
-    'a gigantic line',
-    'giant.jsonl',
-    () => Buffer.alloc(66 * MIB, 'a'),
-    'DATA_RECORD_TOO_LARGE',
-    'at byte 0',
-  ],
-  [
-    'a gigantic element',
-    'giant.json',
-    () => `["${'a'.repeat(66 * MIB)}"]`,
-    'DATA_RECORD_TOO_LARGE',
-    'element 1',
-  ],
 
   [
     'gzip cut off',
@@ -226,20 +211,6 @@ const REFUSED: readonly Refused[] = [
     'damaged',
   ],
   ['gzip of nothing', 'none.jsonl.gz', () => gzipped(''), 'DATA_FILE_EMPTY', 'blank'],
-  [
-    'a gzip bomb of one line',
-    'line.jsonl.gz',
-    () => gzipped(Buffer.alloc(200 * MIB, 'a')),
-    'DATA_RECORD_TOO_LARGE',
-    'longer than',
-  ],
-  [
-    'a gzip bomb of empty lines',
-    'lines.txt.gz',
-    () => gzipped(Buffer.concat([Buffer.from('x'), Buffer.alloc(300 * MIB, '\n')])),
-    'DATA_EXPANDS_TOO_MUCH',
-    'become more than',
-  ],
 
   [
     'Zstandard cut off',
@@ -302,23 +273,6 @@ const REFUSED: readonly Refused[] = [
     'DATA_BAD_COMPRESSION',
     'a frame of 99 bytes',
   ],
-  [
-    'a Zstandard bomb of one line',
-    'bomb.jsonl.zst',
-    () => zstdFrame({ blocks: Array.from({ length: 100_000 }, () => repeatBlock(0x61)) }),
-    'DATA_RECORD_TOO_LARGE',
-    'longer than',
-  ],
-  [
-    'a Zstandard bomb of empty lines',
-    'bomb.txt.zst',
-    () =>
-      zstdFrame({
-        blocks: [plainBlock('x', false), ...Array.from({ length: 9000 }, () => repeatBlock(0x0a))],
-      }),
-    'DATA_EXPANDS_TOO_MUCH',
-    'become more than',
-  ],
 
   ['a CSV file of a header alone', 'head.csv', () => 'text,label\n', 'DATA_FILE_EMPTY', 'header'],
   [
@@ -341,13 +295,6 @@ const REFUSED: readonly Refused[] = [
     () => Buffer.from('caf\xe9,b\n1,2\n', 'latin1'),
     'DATA_BAD_CSV',
     ':1:',
-  ],
-  [
-    'a CSV quote that swallows the file',
-    'swallow.csv',
-    () => Buffer.concat([Buffer.from('a\nb\n"'), Buffer.alloc(66 * MIB, 'x\n')]),
-    'DATA_RECORD_TOO_LARGE',
-    ':3:',
   ],
 
   [
@@ -725,35 +672,7 @@ describe('paths that lead nowhere', () => {
   });
 });
 
-describe('files with any byte changed', () => {
-  const VICTIMS: readonly (readonly [string, number])[] = [
-    ['flat-snappy-groups.parquet', 13],
-    ['chat-zstd-v2-pages.parquet', 31],
-    ['flat-delta.parquet', 17],
-    ['flat-gzip-v2.parquet', 11],
-    ['chat-file.arrow', 17],
-    ['dictionary-stream.arrow', 3],
-    ['flat-lz4.arrow', 13],
-    ['frames.jsonl.zst', 23],
-  ];
-
-  it.each(VICTIMS)('%s is read, or refused with an error of ours', async (name, stride) => {
-    const bytes = fixture(name);
-    const before = process.memoryUsage().rss;
-    let refused = 0;
-    for (let at = 0; at < bytes.length; at += stride) {
-      const value = (at * 37) % 3 === 0 ? 0xff : (bytes[at] ?? 0) ^ (1 << (at % 8));
-      const path = save(`byte-${name}`, patched(bytes, at, [value]));
-      const items = await readInUnits(path).catch((error: unknown) => error);
-      if (Array.isArray(items)) continue;
-      refused++;
-      expect(items, `byte ${at}`).toBeInstanceOf(TuneyardError);
-      expect((items as TuneyardError).code).toMatch(/^DATA_/);
-    }
-    expect(refused).toBeGreaterThan(3);
-    expect(process.memoryUsage().rss - before).toBeLessThan(MEMORY_LIMIT);
-  });
-
+describe('files of another length or form', () => {
   it('a Parquet or Arrow file cut off anywhere is refused', async () => {
     for (const name of ['flat-gzip-v2.parquet', 'chat-file.arrow']) {
       const bytes = fixture(name);

@@ -76,7 +76,14 @@ async function* cutPieces(
   stream: CsvStream,
 ): AsyncGenerator<CsvPiece, void, undefined> {
   const cutter = new CsvCutter(stream);
-  for await (const chunk of chunks) yield* cutter.push(chunk);
+  let isReturnHeld = false;
+  for await (const chunk of chunks) {
+    const bytes: Buffer = isReturnHeld ? Buffer.concat([RETURN, chunk]) : chunk;
+    // Its line feed may be the first byte of the next chunk.
+    isReturnHeld = bytes.at(-1) === 0x0d;
+    yield* cutter.push(isReturnHeld ? bytes.subarray(0, -1) : bytes);
+  }
+  if (isReturnHeld) yield* cutter.push(RETURN);
   const last = cutter.finish();
   if (last !== null) yield last;
 }
@@ -93,10 +100,8 @@ class CsvCutter {
     this.#scan = createCsvScan(stream.delimiter, 1);
   }
 
-  *push(next: Buffer): Generator<CsvPiece, void, undefined> {
+  *push(chunk: Buffer): Generator<CsvPiece, void, undefined> {
     const scan = this.#scan;
-    // The line feed of a CRLF that two chunks share.
-    const chunk = scan.endsWithReturn && next[0] === 0x0a ? next.subarray(1) : next;
     let begin = 0;
     let at = 0;
     for (let end = scanCsvRecord(scan, chunk, 0); end >= 0; end = scanCsvRecord(scan, chunk, at)) {
@@ -125,6 +130,7 @@ class CsvCutter {
 }
 
 const EMPTY = Buffer.alloc(0);
+const RETURN = Buffer.from('\r');
 
 /** Bytes of a piece that is not yet whole. */
 class HeldPiece {

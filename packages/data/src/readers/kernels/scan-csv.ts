@@ -36,8 +36,6 @@ export interface CsvScan {
   line: number;
   /** Whether the record that ended last was an empty line. */
   isBlank: boolean;
-  /** Whether the last byte of the chunk was a carriage return that may have its line feed in the next. */
-  endsWithReturn: boolean;
 }
 
 /** A scanner before the first record. */
@@ -52,7 +50,6 @@ export function createCsvScan(delimiter: ',' | '\t', line: number): CsvScan {
     state: RECORD_START,
     line,
     isBlank: false,
-    endsWithReturn: false,
   };
 }
 
@@ -61,7 +58,10 @@ export function isInQuotes(scan: CsvScan): boolean {
   return scan.state === IN_QUOTES;
 }
 
-/** Returns the index after the line end of the current record, or -1 when the chunk ends first. */
+/**
+ * Returns the index after the line end of the current record, or -1 when the chunk ends first. A chunk must not part a
+ * carriage return from its line feed.
+ */
 export function scanCsvRecord(scan: CsvScan, chunk: Uint8Array, from: number): number {
   const { classOfByte } = scan;
   let state = scan.state;
@@ -76,7 +76,6 @@ export function scanCsvRecord(scan: CsvScan, chunk: Uint8Array, from: number): n
     state = next;
   }
   scan.state = state;
-  scan.endsWithReturn = false;
   return -1;
 }
 
@@ -85,7 +84,6 @@ function endRecord(scan: CsvScan, chunk: Uint8Array, at: number): number {
   scan.isBlank = scan.state === RECORD_START;
   scan.state = RECORD_START;
   scan.line++;
-  scan.endsWithReturn = isReturn && at + 1 === chunk.length;
   return isReturn && chunk[at + 1] === LINE_FEED ? at + 2 : at + 1;
 }
 
