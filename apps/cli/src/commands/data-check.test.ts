@@ -123,6 +123,8 @@ describe('tuneyard data check', () => {
     const { findings, summary } = JSON.parse(run.stdout);
     expect(summary.rows).toBe(14);
     expect(findings[0]).toMatchObject({ code: 'id_outside_vocab', count: 13 });
+    const held = await check([PACKED, ...model, '--val-size', '2']);
+    expect(held.stderr).toContain('held-out data is not compared');
     const fix = await check([PACKED, ...model, '--fix', 'y.jsonl']);
     expect(fix.exitCode).toBe(2);
   });

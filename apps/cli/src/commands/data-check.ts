@@ -146,6 +146,9 @@ async function examinePrepared(cli: Cli, path: string, flags: CheckFlags): Promi
       hint: 'Use --fix on the data set that they were made from.',
     });
   }
+  if (flags.validation !== undefined || flags.valSize !== undefined) {
+    cli.warn('held-out data is not compared with tokens; check the data sets they were made from');
+  }
   const { examineTokens, loadTokenizer } = await import('@tuneyard/data');
   const tokenizer = await loadTokenizer(cli.path(flags.model));
   const { findings, summary } = await examineTokens({
