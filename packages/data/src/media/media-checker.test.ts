@@ -131,7 +131,7 @@ describe('a conversation with media', () => {
     const images = [
       'rgb.png',
       { path: 'rgb.png', bytes: null },
-      { bytes: content, path: 'rgb.png' },
+      { bytes: content, path: 'made-up.jpg' },
       { bytes: base64 },
       { bytes: { type: 'Buffer', data: [...content] } },
       content,

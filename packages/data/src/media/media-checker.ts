@@ -277,7 +277,8 @@ async function measureSource(
   { kind, path, state }: { kind: FileKind; path: string | undefined; state: CheckerState },
 ): Promise<FileFacts> {
   const { allowMisnamed = false, signal } = state.settings;
-  const name = path === undefined ? {} : { name: path };
+  // Bytes inside a record carry names that data sets make up.
+  const name = path === undefined || source.path === undefined ? {} : { name: path };
   const measure = await measureMedia(source, {
     kind,
     limits: state.limits,
