@@ -3,9 +3,10 @@
  * parts of many scripts, and the corpus generator's documents, which end in what tokenizers trip over.
  */
 
-import { createRng } from '@tuneyard/core';
+import { createRng, type Rng } from '@tuneyard/core';
 import { Tokenizer as Reference } from 'tokenizers';
 import { describe, expect, it } from 'vitest';
+import { byteChar, toByteLevel } from '../src/tokenizer/byte-level.js';
 import type { TokenizerDefinition } from '../src/tokenizer/definition.js';
 import { createByteEncoder } from '../src/tokenizer/fast/byte-encoder.js';
 import { createTokenizer, readGgufTokenizer, readHfTokenizer } from '../src/tokenizer/index.js';
@@ -159,6 +160,86 @@ describe('both engines give the same ids for every shape of definition', () => {
       ).join(''),
     );
     compareEngines(readGgufTokenizer(metadata, 'test'), samples);
+  });
+});
+
+/** A model whose rules join random neighbours of `sample`, cut into the symbols of `split`. */
+function randomModel(rng: Rng, sample: string, split: (text: string) => string[]): Json {
+  const vocab = new Map(split(sample).map((symbol) => [symbol, 0]));
+  const merges: string[] = [];
+  const symbols = split(sample);
+  while (merges.length < 60) {
+    const at = rng.nextInt(symbols.length - 1);
+    const [left, right] = [symbols[at]!, symbols[at + 1]!];
+    if (!vocab.has(left + right) || rng.nextInt(3) === 0) {
+      vocab.set(left + right, 0);
+      merges.push(`${left} ${right}`);
+    }
+    // Sometimes the text stays as it is, so that the parts of a rule are in other rules too.
+    if (rng.nextInt(2) === 0) {
+      symbols.splice(at, 2, left + right);
+    }
+  }
+  rng.shuffle(merges);
+  return { vocab: [...vocab.keys()], merges: [...new Set(merges)] };
+}
+
+describe('cutting pieces where no rule reaches across', () => {
+  const alphabet = ['a', 'b', ' ', '.', 'é', 'ё', '中', '国', '丮', '🚀', '🚁', '\u0301', '\n'];
+  const textOf = (rng: Rng, length: number) =>
+    Array.from({ length }, () => pick(rng, alphabet)).join('');
+
+  it('changes nothing for random rules between bytes, parts of characters included', () => {
+    const rng = createRng(47);
+    for (let i = 0; i < 150; i++) {
+      const sample = textOf(rng, 60);
+      const { vocab, merges } = randomModel(rng, sample, (text) => [...toByteLevel(text)]) as {
+        vocab: string[];
+        merges: string[];
+      };
+      const bytes = Array.from({ length: 256 }, (_, byte) => byteChar(byte));
+      const tokens = [...new Set([...bytes, ...vocab])];
+      const json = {
+        pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, use_regex: i % 2 === 0 },
+        decoder: { type: 'ByteLevel' },
+        model: {
+          type: 'BPE',
+          vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+          merges,
+          ignore_merges: i % 3 === 0,
+        },
+      };
+      const samples = Array.from({ length: 40 }, () => textOf(rng, 1 + rng.nextInt(40)));
+      compareEngines(definitionOf(JSON.stringify(json)), samples);
+    }
+  });
+
+  it('changes nothing for random rules between characters', () => {
+    const rng = createRng(53);
+    for (let i = 0; i < 150; i++) {
+      const sample = textOf(rng, 60).replaceAll(' ', '▁').replaceAll('\n', 'x');
+      const { vocab, merges } = randomModel(rng, sample, (text) => [...text]) as {
+        vocab: string[];
+        merges: string[];
+      };
+      const bytes = Array.from(
+        { length: 256 },
+        (_, b) => `<0x${b.toString(16).toUpperCase().padStart(2, '0')}>`,
+      );
+      const tokens = [...new Set(['<unk>', '▁', ...bytes, ...vocab])];
+      const json = {
+        normalizer: i % 2 === 0 ? { type: 'Sequence', normalizers: [PREPEND, REPLACE] } : REPLACE,
+        model: {
+          type: 'BPE',
+          vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+          merges,
+          byte_fallback: true,
+          unk_token: '<unk>',
+        },
+      };
+      const samples = Array.from({ length: 40 }, () => textOf(rng, 1 + rng.nextInt(40)));
+      compareEngines(definitionOf(JSON.stringify(json)), samples);
+    }
   });
 });
 
