@@ -204,6 +204,8 @@ describe('examining rows', () => {
 
   it('notes a tiny and a small data set, and not one of a hundred rows', async () => {
     const codesOf = async (n: number) => found((await examine(goodRows(n))).findings);
+    const none = await examine([{ instruction: 'a', output: '' }]);
+    expect(none.findings[0]).toMatchObject({ code: 'nothing_to_train', severity: 'error' });
     expect(await codesOf(9)).toEqual({ few_rows: 0 });
     expect(await codesOf(10)).toEqual({ small_set: 0 });
     expect(await codesOf(100)).toEqual({});

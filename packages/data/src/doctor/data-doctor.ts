@@ -303,6 +303,10 @@ function cutoffAdvice(lengths: LengthSummary, cutoff: number): string {
 }
 
 function sizeFindings(rows: number): Finding[] {
+  if (rows === 0) {
+    const what = 'no row gives a sample to train on; the other findings say why';
+    return [generalFinding('nothing_to_train', { what })];
+  }
   if (rows < FEW_ROWS) {
     const what = `only ${rows} ${rows === 1 ? 'sample' : 'samples'} to train on`;
     return [generalFinding('few_rows', { what })];

@@ -268,6 +268,11 @@ export const FINDINGS = {
     what: 'left out: after cutting no answer is left',
     fix: 'Raise cutoff_len so that the answer fits.',
   },
+  nothing_to_train: {
+    severity: 'error',
+    what: 'no row gives a sample to train on',
+    fix: 'See why rows are left out; most often the columns have other names, or cutoff_len is too small.',
+  },
   few_rows: {
     severity: 'warning',
     what: 'fewer than ten samples',
