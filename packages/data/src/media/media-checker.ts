@@ -103,7 +103,7 @@ interface CheckerState {
  *
  * A file is read once however often it is used; it must not change while the checker lives.
  *
- * Throws: `DATA_UNKNOWN_MEDIA_PLUGIN`; `DATA_BAD_MEDIA_CONFIG`.
+ * Throws: the codes of {@link openMediaPlugin}.
  */
 export function createMediaChecker(settings: MediaCheckerSettings): MediaChecker {
   const state: CheckerState = {

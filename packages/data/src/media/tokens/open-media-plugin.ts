@@ -59,7 +59,8 @@ export interface MediaPlugin {
 /**
  * Opens a plugin.
  *
- * Throws: `DATA_UNKNOWN_MEDIA_PLUGIN`; `DATA_BAD_MEDIA_CONFIG` for numbers that make no sense.
+ * Throws: `DATA_UNKNOWN_MEDIA_PLUGIN`; `DATA_BAD_OPTION` for settings and `DATA_BAD_MEDIA_CONFIG` for numbers of the model
+ * that make no sense.
  */
 export function openMediaPlugin(settings: MediaPluginSettings): MediaPlugin {
   const open = Object.hasOwn(EXPANDERS, settings.plugin) ? EXPANDERS[settings.plugin] : undefined;

@@ -1,4 +1,6 @@
 /** What a media plugin is: from measured media to the text that stands for them in a prompt. */
+import { TuneyardError } from '@tuneyard/core';
+import { DATA_ERRORS } from '../../errors.js';
 import { MediaFault } from '../measure/media-fault.js';
 import type { AudioMeasure, ImageMeasure, MediaKind, VideoMeasure } from '../media-types.js';
 import { countField, type ProcessorConfig } from './processor-config.js';
@@ -57,9 +59,9 @@ export interface MediaPluginSettings {
 /** Settings with every default filled in. */
 export type ResolvedSettings = Required<MediaPluginSettings>;
 
-/** Fills in the defaults of LLaMA-Factory v0.9.3. */
+/** Fills in the defaults of LLaMA-Factory v0.9.3. Throws: `DATA_BAD_OPTION` for a number out of range. */
 export function resolveSettings(settings: MediaPluginSettings): ResolvedSettings {
-  return {
+  const resolved: ResolvedSettings = {
     processor: {},
     imageMaxPixels: 768 * 768,
     imageMinPixels: 32 * 32,
@@ -74,6 +76,36 @@ export function resolveSettings(settings: MediaPluginSettings): ResolvedSettings
     applyOrientation: false,
     ...settings,
   };
+  for (const name of NUMBERS) {
+    const value = resolved[name];
+    const isCount = Number.isSafeInteger(value) || name === 'videoFps';
+    if (!(value > 0 && Number.isFinite(value) && isCount)) {
+      throw badOption(`'${name}' is ${value}; expected a positive number`);
+    }
+  }
+  if (resolved.imageMaxPixels < resolved.imageMinPixels) throw badRange('image', resolved);
+  if (resolved.videoMaxPixels < resolved.videoMinPixels) throw badRange('video', resolved);
+  return resolved;
+}
+
+const NUMBERS = [
+  'imageMaxPixels',
+  'imageMinPixels',
+  'videoMaxPixels',
+  'videoMinPixels',
+  'videoFps',
+  'videoMaxFrames',
+  'audioSamplingRate',
+] as const;
+
+function badRange(kind: 'image' | 'video', settings: ResolvedSettings): TuneyardError {
+  const most = settings[`${kind}MaxPixels`];
+  const least = settings[`${kind}MinPixels`];
+  return badOption(`'${kind}MaxPixels' is ${most}, less than '${kind}MinPixels', ${least}`);
+}
+
+function badOption(what: string): TuneyardError {
+  return new TuneyardError(DATA_ERRORS.DATA_BAD_OPTION, `media: ${what}`);
 }
 
 /** Patches in time, down and across. */

@@ -298,6 +298,18 @@ describe('plugins', () => {
     expect(() => openMediaPlugin(settings)).toThrow("no media plugin 'qwen9'; known: qwen2_vl,");
   });
 
+  it('refuse settings out of range', () => {
+    const cases: [Partial<MediaPluginSettings>, string][] = [
+      [{ videoFps: 0 }, "media: 'videoFps' is 0; expected a positive number"],
+      [{ videoMaxFrames: 2.5 }, "media: 'videoMaxFrames' is 2.5"],
+      [{ imageMaxPixels: Number.NaN }, "media: 'imageMaxPixels' is NaN"],
+      [{ imageMaxPixels: 100 }, "media: 'imageMaxPixels' is 100, less than 'imageMinPixels', 1024"],
+    ];
+    for (const [settings, message] of cases) {
+      expect(() => openMediaPlugin({ plugin: 'llava', ...settings })).toThrow(message);
+    }
+  });
+
   it('a video given as pictures is taken whole, made even', () => {
     const frames = framesOf(Array.from({ length: 5 }, () => [280, 140] as const));
     const plugin = openMediaPlugin({ plugin: 'qwen2_vl' });
