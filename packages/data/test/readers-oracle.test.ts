@@ -81,6 +81,20 @@ describe('Parquet files made by pyarrow', () => {
     if (name === 'flat-none-pages') expect(units).toBeGreaterThan(20);
   });
 
+  it.each(['chat-snappy-pages', 'chat-zstd', 'nested', 'flat-none-pages'])(
+    'reads any range of rows of %s, onwards and backwards',
+    async (name) => {
+      const path = join(FIXTURES, `${name}.parquet`);
+      const expected = expectedRows(`${name}.parquet`);
+      const begins = expected.map((_, i) => i).filter((i) => i % 11 === 0);
+      for (const begin of [...begins, ...begins.reverse()]) {
+        const end = Math.min(begin + 11, expected.length);
+        const unit = { kind: 'rows', path, layout: 'parquet', begin, end } as const;
+        expect(await valuesOf(readUnit(unit))).toEqual(expected.slice(begin, end));
+      }
+    },
+  );
+
   it('reads only the columns asked for, and those that are there', async () => {
     const { values } = await readByUnits('flat-snappy-groups.parquet', 4096, [
       'id',

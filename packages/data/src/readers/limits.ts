@@ -50,3 +50,9 @@ export const MAX_PAGE_HEADER_BYTES = 16 * 1024 * 1024;
 
 /** Rows handed out at a time from a columnar file. */
 export const ROW_BATCH = 1024;
+
+/**
+ * Smallest part of a Parquet row group with lists: its rows are found only by unpacking all before them, which a worker
+ * that reads part after part need not do again, but one that reads something else between has to.
+ */
+export const MIN_LIST_PART_BYTES = 16 * 1024 * 1024;

@@ -14,8 +14,8 @@ import { decodeDataPage, decodeDictionary, type LeafColumn } from './parquet-pag
 
 /** Where a column's pages are read from. */
 export interface PageSource {
-  /** Descriptor of the open file. */
-  readonly file: number;
+  /** The open file; another descriptor of it may take its place between reads. */
+  readonly open: { readonly descriptor: number };
   readonly path: string;
   readonly range: ChunkRange;
   /** Values that the column chunk declares, nulls included. */
@@ -77,7 +77,7 @@ export class ColumnPages {
     if (this.#valuesLeft <= 0)
       throw new Error(`${this.#name}: its pages hold fewer rows than declared`);
     const header = this.#readHeader();
-    const { file, path, range } = this.#source;
+    const { open, path, range } = this.#source;
     const size = header.compressed_page_size;
     if (!(size >= 0) || this.#position + size > range.end) {
       throw new Error(`${this.#name}: a page declares ${size} bytes`);
@@ -87,7 +87,7 @@ export class ColumnPages {
     const values = this.#valuesOf(header);
     if (values === null) {
       if (header.type === 'DICTIONARY_PAGE') {
-        const packed = readExactly(file, path, begin, size);
+        const packed = readExactly(open.descriptor, path, begin, size);
         this.#dictionary = decodeDictionary(header, packed, this.leaf);
       }
       return 0;
@@ -96,7 +96,7 @@ export class ColumnPages {
     // Some writers put pages without values between others.
     if (values === 0) return 0;
     if (this.leaf.isFlat && values <= skippable) return values;
-    this.#decode(header, readExactly(file, path, begin, size));
+    this.#decode(header, readExactly(open.descriptor, path, begin, size));
     return 0;
   }
 
@@ -120,10 +120,10 @@ export class ColumnPages {
 
   /** Reads a page header, of unknown length, with as many bytes as it takes. */
   #readHeader(): PageHeader {
-    const { file, path, range } = this.#source;
+    const { open, path, range } = this.#source;
     const left = range.end - this.#position;
     for (let length = HEADER_BYTES; ; length *= 64) {
-      const bytes = readExactly(file, path, this.#position, Math.min(length, left));
+      const bytes = readExactly(open.descriptor, path, this.#position, Math.min(length, left));
       const reader = { view: new DataView(bytes.buffer), offset: 0 };
       try {
         const header = parquetHeader(reader);

@@ -2,7 +2,7 @@
 import type { SchemaTree } from 'hyparquet';
 import { chooseColumns } from '../choose-columns.js';
 import { emptyFile } from '../file-errors.js';
-import { MAX_RECORD_BYTES } from '../limits.js';
+import { MIN_LIST_PART_BYTES } from '../limits.js';
 import type { RowUnit } from '../read-unit.js';
 import { rowUnits } from '../row-units.js';
 import { chunkRange, openParquet, type ParquetFile } from './parquet-file.js';
@@ -13,7 +13,7 @@ type RowGroup = ParquetFile['metadata']['row_groups'][number];
  * Yields units of about `unitBytes` of the wanted columns, unpacked: several row groups, or a part of one.
  *
  * Rows of plain columns are found by the headers of pages, those of lists only by unpacking all before them, so that
- * row groups with lists are cut into parts of at least 64 MiB.
+ * row groups with lists are cut into parts of at least 16 MiB.
  * Throws: `DATA_FILE_EMPTY` when there is no row, `DATA_BAD_PARQUET`, `DATA_NO_SUCH_COLUMN`.
  */
 export function* parquetUnits(
@@ -28,7 +28,7 @@ export function* parquetUnits(
   const isPlain = file.schema.children.every(
     (tree) => !chosen.has(tree.element.name) || isFlat(tree),
   );
-  const partBytes = isPlain ? unitBytes : Math.max(unitBytes, MAX_RECORD_BYTES);
+  const partBytes = isPlain ? unitBytes : Math.max(unitBytes, MIN_LIST_PART_BYTES);
   const groups = file.metadata.row_groups.map((group) => ({
     rows: Number(group.num_rows),
     bytes: wantedBytes(file, group, chosen),
