@@ -7,6 +7,7 @@ import { type Conversation, isRejection } from '../src/handlers/conversation.js'
 import {
   FixtureTokenizers,
   type LfCase,
+  type LfDialogue,
   type LfResult,
   type LfSamples,
   llamaFactoryFixture,
@@ -52,35 +53,46 @@ async function openFresh(
   return template;
 }
 
-function conversation(name: string): Conversation {
-  const dialogue = samples.dialogues[name];
-  if (dialogue === undefined) throw new Error(`no dialogue ${name}`);
-  return { kind: 'conversation', source: name, row: 1, ...toDialogue(dialogue) };
-}
-
 function labelsOf({ ids, learned, labels }: TokenizedSample): number[] {
   return [...(labels ?? ids.map((id, i) => (learned[i] === 1 ? id : IGNORE_LABEL)))];
 }
 
 /** Runs a case of the fixture. */
-export async function encodeCase(
-  name: string,
-  tokenizer: string,
-  caseName: string,
-): Promise<LfResult> {
-  const change = samples.cases[caseName];
-  if (change === undefined) throw new Error(`no case ${caseName}`);
-  const template = await open(name, tokenizer, change);
-  if (change.train_on_prompt === true && template.endTokenId !== null) {
+export function encodeCase(name: string, tokenizer: string, caseName: string): Promise<LfResult> {
+  const settings = samples.cases[caseName];
+  const dialogue = samples.dialogues[settings?.dialogue ?? ''];
+  if (settings === undefined || dialogue === undefined) throw new Error(`no case ${caseName}`);
+  return encodeToResult({ name, tokenizer, dialogue, settings });
+}
+
+/** What is encoded, and how. */
+export interface CaseToEncode {
+  readonly name: string;
+  readonly tokenizer: string;
+  readonly dialogue: LfDialogue;
+  readonly settings: Omit<LfCase, 'dialogue'>;
+}
+
+/** Encodes a dialogue as LLaMA-Factory would. */
+export async function encodeToResult(wanted: CaseToEncode): Promise<LfResult> {
+  const { name, tokenizer, dialogue, settings } = wanted;
+  const template = await open(name, tokenizer, { dialogue: '', ...settings });
+  if (settings.train_on_prompt === true && template.endTokenId !== null) {
     return { refused: 'Current template does not support `train_on_prompt`.' };
   }
-  const encoded = encodeConversation(conversation(change.dialogue), {
+  const conversation: Conversation = {
+    kind: 'conversation',
+    source: 'fixture',
+    row: 1,
+    ...toDialogue(dialogue),
+  };
+  const encoded = encodeConversation(conversation, {
     tokenizer: template.tokenizer,
     template,
-    cutoffLength: change.cutoff_len ?? NO_CUTOFF,
+    cutoffLength: settings.cutoff_len ?? NO_CUTOFF,
     overlength: 'truncate',
-    maskHistory: change.mask_history ?? false,
-    trainOnPrompt: change.train_on_prompt ?? false,
+    maskHistory: settings.mask_history ?? false,
+    trainOnPrompt: settings.train_on_prompt ?? false,
   });
   if (isRejection(encoded)) return { refused: encoded.reason };
   return { ids: [...encoded.sample.ids], labels: labelsOf(encoded.sample) };
