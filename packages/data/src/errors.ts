@@ -18,7 +18,7 @@ export const DATA_ERRORS = {
   DATA_BAD_REGISTRY: 'DATA_BAD_REGISTRY',
   /** A data set's name has no entry in `dataset_info.json`. */
   DATA_NOT_REGISTERED: 'DATA_NOT_REGISTERED',
-  /** A template ends answers with a text that the tokenizer does not have as one token. */
+  /** A template is written with a token, such as the one that ends answers, that the tokenizer does not have. */
   DATA_TEMPLATE_MISMATCH: 'DATA_TEMPLATE_MISMATCH',
   /** Neither the generation config nor the tokenizer names a token that ends an answer. */
   DATA_NO_STOP_TOKEN: 'DATA_NO_STOP_TOKEN',
