@@ -1,12 +1,8 @@
-/**
- * Applies and parses the normalizers of tokenizer.json.
- *
- * The Unicode forms use Node's tables, which are newer than the reference's: compatibility forms
- * of characters assigned since Unicode 13 (such as U+107A1) come out differently there.
- */
+/** Applies and parses the normalizers of tokenizer.json. */
 
 import type { NormalizerStep } from './definition.js';
 import { asArray, asRecord, asString, booleanField, unsupported } from './json-fields.js';
+import { normalizeForm } from './newer-forms.js';
 import { compileSplitPattern } from './split-regex.js';
 
 const KNOWN = [
@@ -97,7 +93,7 @@ function applyStep(text: string, step: NormalizerStep): string {
     case 'replace':
       return text.replace(step.pattern, () => step.content);
     case 'unicode':
-      return text.normalize(step.form);
+      return normalizeForm(text, step.form);
     case 'lowercase':
       // Letter by letter: a whole string would turn a final capital sigma into its end form.
       return text.replace(/\p{Changes_When_Lowercased}/gu, (char) => char.toLowerCase());

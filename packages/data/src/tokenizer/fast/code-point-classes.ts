@@ -7,6 +7,7 @@
 
 import { COMPOSING, LETTER, LINE_END, NUMBER, SPACE, WORD } from '../kernels/scan-classes.js';
 import { NEWER_CHARACTERS } from '../newer-characters.js';
+import { NEWER_FORMS } from '../newer-forms.js';
 
 const CLASSES: readonly (readonly [RegExp, number])[] = [
   [/\p{L}+/gu, LETTER],
@@ -52,16 +53,22 @@ function buildClasses(): Uint8Array {
     }
     markComposing(text, BLOCK_CHARS * unitsPerChar, classes);
   }
-  NEWER_CHARACTERS.forEach((run) => {
-    unmarkKinds(run, classes);
-  });
+  for (const run of NEWER_CHARACTERS) {
+    keepOnly(COMPOSING, run, classes);
+  }
+  for (const run of NEWER_FORMS) {
+    keepOnly(~COMPOSING, run, classes);
+  }
   return classes;
 }
 
-/** Leaves of a run's classes only what normalization needs. */
-function unmarkKinds([first, last]: readonly [number, number], classes: Uint8Array): void {
+function keepOnly(
+  bits: number,
+  [first, last]: readonly [number, number],
+  classes: Uint8Array,
+): void {
   for (let codePoint = first; codePoint <= last; codePoint++) {
-    classes[codePoint] = (classes[codePoint] ?? 0) & COMPOSING;
+    classes[codePoint] = (classes[codePoint] ?? 0) & bits;
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { findComposing, skipComposing } from '../kernels/scan-text.js';
 import { charStartBefore } from '../kernels/utf8.js';
+import { normalizeForm } from '../newer-forms.js';
 import { codePointClasses } from './code-point-classes.js';
 import { TEXT_START, type TextBuffer } from './text-buffer.js';
 
@@ -34,7 +35,7 @@ export function composeStretch(
     const stop = composingEnd(bytes, next, to, classes);
     target.bytes.set(bytes.subarray(copied, start), end);
     end += start - copied;
-    end = target.write(text.read(start, stop).normalize('NFC'), end);
+    end = target.write(normalizeForm(text.read(start, stop), 'NFC'), end);
     copied = stop;
     next = findComposing(bytes, stop, to, classes);
   }
