@@ -1,13 +1,13 @@
 /** Counts the rows of data files without parsing them. */
 import { throwIfAborted } from '@tuneyard/core';
-import { openArrow } from './arrow/arrow-file.js';
-import { countCsvRows } from './cut-csv.js';
-import { cutJsonArray } from './cut-json-array.js';
+import { openArrow } from './columnar/arrow/arrow-file.js';
+import { openParquet } from './columnar/parquet/parquet-file.js';
 import type { DataFile } from './data-file.js';
-import { readTextChunks } from './file-bytes.js';
 import { countLineRows, createLineRowCount, finishLineRows } from './kernels/count-line-rows.js';
 import { DEFAULT_UNIT_BYTES } from './limits.js';
-import { openParquet } from './parquet/parquet-file.js';
+import { readTextChunks } from './streams/file-bytes.js';
+import { countCsvRows } from './text/cut-csv.js';
+import { cutJsonArray } from './text/cut-json-array.js';
 
 /** Options of {@link countRows}. */
 export interface CountRowsOptions {

@@ -9,10 +9,10 @@ import { resolve } from 'node:path';
 import { throwIfAborted } from '@tuneyard/core';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { type DataFile, kindOfName } from './data-file.js';
-import { filesOfFolder } from './data-folder.js';
+import { filesOfFolder } from './discover/data-folder.js';
+import { isMetadataName } from './discover/folder-names.js';
+import { probeFile } from './discover/probe-file.js';
 import { cannotOpen, fileError, systemCode } from './file-errors.js';
-import { isMetadataName } from './folder-names.js';
-import { probeFile } from './probe-file.js';
 
 /** Options of {@link discoverDataFiles}. */
 export interface DiscoverOptions {

@@ -5,15 +5,15 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { countRows } from './count-rows.js';
-import { cutCsv } from './cut-csv.js';
-import { cutJsonArray } from './cut-json-array.js';
-import { cutLines } from './cut-lines.js';
+import { probeFile } from './discover/probe-file.js';
 import { planReadUnits } from './plan-read-units.js';
-import { probeFile } from './probe-file.js';
 import type { ReadItem } from './read-item.js';
 import { readRecords } from './read-records.js';
 import type { ReadUnit, RecordUnit } from './read-unit.js';
 import { readUnit } from './read-unit-records.js';
+import { cutCsv } from './text/cut-csv.js';
+import { cutJsonArray } from './text/cut-json-array.js';
+import { cutLines } from './text/cut-lines.js';
 
 let dir = '';
 beforeAll(async () => {

@@ -1,14 +1,14 @@
 /** Cuts data files into units of reading. */
 import { throwIfAborted } from '@tuneyard/core';
-import { arrowUnits } from './arrow/read-arrow.js';
-import { cutCsv } from './cut-csv.js';
-import { cutJsonArray } from './cut-json-array.js';
-import { cutLines } from './cut-lines.js';
+import { arrowUnits } from './columnar/arrow/read-arrow.js';
+import { parquetUnits } from './columnar/parquet/plan-parquet.js';
 import type { DataFile } from './data-file.js';
-import { readTextChunks } from './file-bytes.js';
 import { DEFAULT_UNIT_BYTES, MAX_RECORD_BYTES, MIN_UNIT_BYTES } from './limits.js';
-import { parquetUnits } from './parquet/plan-parquet.js';
 import type { LineUnit, ReadUnit } from './read-unit.js';
+import { readTextChunks } from './streams/file-bytes.js';
+import { cutCsv } from './text/cut-csv.js';
+import { cutJsonArray } from './text/cut-json-array.js';
+import { cutLines } from './text/cut-lines.js';
 
 /** Options of {@link planReadUnits}. */
 export interface PlanUnitsOptions {

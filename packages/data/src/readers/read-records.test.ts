@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { TuneyardError } from '@tuneyard/core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { JsonArrayScanner } from './json-array-scanner.js';
-import { lineWindows } from './line-windows.js';
-import { parseLines } from './parse-lines.js';
 import { type ReadItem, readRecords } from './read-records.js';
+import { JsonArrayScanner } from './text/json-array-scanner.js';
+import { lineWindows } from './text/line-windows.js';
+import { parseLines } from './text/parse-lines.js';
 
 let dir = '';
 beforeAll(async () => {

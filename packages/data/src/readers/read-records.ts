@@ -6,8 +6,8 @@
  * boundary can be trusted is an error.
  */
 import { throwIfAborted } from '@tuneyard/core';
+import { probeFile } from './discover/probe-file.js';
 import { planReadUnits } from './plan-read-units.js';
-import { probeFile } from './probe-file.js';
 import type { ReadItem } from './read-item.js';
 import { readUnitBatches } from './read-unit-records.js';
 

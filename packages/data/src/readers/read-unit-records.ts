@@ -1,13 +1,13 @@
 /** Reads one unit: the half of reading that runs in workers. */
 import { defined, throwIfAborted } from '@tuneyard/core';
-import { arrowBatches } from './arrow/read-arrow.js';
+import { arrowBatches } from './columnar/arrow/read-arrow.js';
+import { parquetBatches } from './columnar/parquet/read-parquet.js';
 import { LINE_WINDOW_BYTES } from './limits.js';
-import { lineWindows } from './line-windows.js';
-import { parquetBatches } from './parquet/read-parquet.js';
-import { parseCsv } from './parse-csv.js';
-import { type LinePosition, parseLines } from './parse-lines.js';
 import type { ReadItem } from './read-item.js';
 import type { ReadUnit, RecordUnit } from './read-unit.js';
+import { lineWindows } from './text/line-windows.js';
+import { parseCsv } from './text/parse-csv.js';
+import { type LinePosition, parseLines } from './text/parse-lines.js';
 
 /** Options of {@link readUnit}. */
 export interface ReadUnitOptions {
