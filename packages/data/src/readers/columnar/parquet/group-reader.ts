@@ -1,9 +1,8 @@
 /** Reads the rows of one row group. */
 import { defined } from '@tuneyard/core';
-import type { SchemaTree } from 'hyparquet';
+import type { DecodedArray, SchemaTree } from 'hyparquet';
 import { assembleNested } from 'hyparquet/src/assemble.js';
 import { getTreePath } from 'hyparquet/src/schema.js';
-import type { DecodedArray } from 'hyparquet/src/types.js';
 import { plainRecord } from '../../plain-record.js';
 import { jsonValue } from '../column-values.js';
 import { ColumnPages, type PageSource } from './column-pages.js';
