@@ -204,7 +204,11 @@ export {
   handlerSettingsFor,
   needsTemplate,
 } from './preprocess/dataset-handlers.js';
-export { readGenerationConfig, type TemplateSettings } from './preprocess/encode-settings.js';
+export {
+  type MediaSettings,
+  readGenerationConfig,
+  type TemplateSettings,
+} from './preprocess/encode-settings.js';
 export {
   type PreparedFiles,
   type PreparedRecord,

@@ -106,6 +106,9 @@ async function showResult(cli: Cli, { prepared, iterations, seconds }: Shown): P
           `  ${join(dirname(recordPath), prefix)}.{bin,idx}  ${formatCount(samples)} sequences, ${formatBytes(bytes)}`,
       ),
     ),
+    ...(record.media === null
+      ? []
+      : [`  ${join(dirname(recordPath), record.media)}  the media of these rows by hash`]),
     `Pass ${trainerPrefix(prepared)} to the trainer.`,
     ...(iterations?.text ?? []),
   ]);

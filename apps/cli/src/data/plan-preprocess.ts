@@ -1,14 +1,19 @@
 /** From the options of `tuneyard preprocess` to a job. */
+import { dirname, resolve } from 'node:path';
 import { TuneyardError } from '@tuneyard/core';
 import {
   handlerSettingsFor,
   loadTokenizer,
   type MapKeys,
+  type MediaPluginName,
+  type MediaSettings,
   type MixSettings,
+  mediaPluginOf,
   needsTemplate,
   type PrepareFilesOptions,
   packLayoutOf,
   parseWeightedNames,
+  readProcessorConfig,
   resolveDatasets,
   type TemplateSettings,
   type WindowOptions,
@@ -58,6 +63,7 @@ export async function planPreprocess(
     tokenizer,
     template: needsTemplate(datasets.map(({ handler }) => handler)) ? templateOf(flags) : null,
     datasets,
+    media: await mediaOf(cli, flags, { tokenizer, paths: specs.map((spec) => spec.path) }),
     documentLength: null,
     cutoffLength: length,
     dropDuplicates: flags.dropDuplicates ?? false,
@@ -70,6 +76,37 @@ export async function planPreprocess(
     dtype: flags.dtype,
     overwrite: flags.overwrite ?? false,
     ...(flags.workers === undefined ? {} : { workers: flags.workers }),
+  };
+}
+
+/** Media are taken where the template or an option says how. */
+async function mediaOf(
+  cli: Cli,
+  flags: PreprocessFlags,
+  { tokenizer, paths }: { readonly tokenizer: string; readonly paths: readonly string[] },
+): Promise<MediaSettings | null> {
+  const template = flags.template ?? flags.promptType ?? 'auto';
+  const plugin = flags.mediaPlugin ?? mediaPluginOf(template);
+  const { seriesColumn, seriesEncoding, mediaDir, datasetDir } = flags;
+  if (plugin === null && seriesColumn === undefined) return null;
+  const processor = plugin === null ? undefined : await readProcessorConfig(tokenizer);
+  const dirOf = (path: string): string =>
+    resolve(cli.host.cwd, mediaDir ?? datasetDir ?? dirname(path));
+  return {
+    mediaDirs: paths.map(dirOf),
+    allowMisnamed: flags.allowMisnamed ?? false,
+    ...(plugin === null
+      ? {}
+      : {
+          plugin: {
+            // An unknown name is refused with the list of names.
+            plugin: plugin as MediaPluginName,
+            ...(processor === undefined ? {} : { processor }),
+          },
+        }),
+    ...(seriesColumn === undefined
+      ? {}
+      : { seriesColumn, seriesEncoding: { method: seriesEncoding ?? 'decimal' } }),
   };
 }
 

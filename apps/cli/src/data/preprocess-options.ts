@@ -43,6 +43,11 @@ export interface PreprocessFlags {
   readonly dtype: 'auto' | 'int32' | 'uint16';
   readonly workers?: number;
   readonly overwrite?: boolean;
+  readonly mediaDir?: string;
+  readonly mediaPlugin?: string;
+  readonly allowMisnamed?: boolean;
+  readonly seriesColumn?: string;
+  readonly seriesEncoding?: 'decimal' | 'scaled' | 'bins';
   readonly gbs?: number;
   readonly epochs?: number;
 }
@@ -51,6 +56,7 @@ export interface PreprocessFlags {
 export function addPreprocessOptions(command: Command): Command {
   addSourceOptions(command);
   addRecordOptions(command);
+  addMediaOptions(command);
   addMixOptions(command);
   return addOutputOptions(command);
 }
@@ -141,6 +147,25 @@ function addMixOptions(command: Command): void {
       0,
     )
     .option('--seed <n>', 'of everything that is drawn', integerOption({ min: 0 }), 1234);
+}
+
+function addMediaOptions(command: Command): void {
+  command
+    .option(
+      '--media-dir <dir>',
+      'folder of pictures, videos and sounds (default: that of the data set)',
+    )
+    .option(
+      '--media-plugin <name>',
+      'how the model takes media, such as qwen2_vl (default: as the template does)',
+    )
+    .option('--allow-misnamed', 'take a file by its content when its extension is another')
+    .option('--series-column <name>', 'column of number lists, which the text shows as <ts>')
+    .addOption(
+      new Option('--series-encoding <how>', 'how number lists are written')
+        .choices(['decimal', 'scaled', 'bins'])
+        .default('decimal'),
+    );
 }
 
 function addOutputOptions(command: Command): Command {

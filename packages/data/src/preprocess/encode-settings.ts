@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openPromptTemplate, type PromptTemplate } from '../encode/prompt-template.js';
 import type { HandlerSettings } from '../handlers/open-row-handler.js';
+import type { MediaCheckerSettings } from '../media/media-checker.js';
 import type { ToolFormat } from '../templates/slots/slot-spec.js';
 import { loadTokenizer, type Tokenizer } from '../tokenizer/index.js';
 
@@ -24,8 +25,18 @@ export interface EncodeSettings {
   readonly datasets: readonly EncodedDataset[];
   /** Documents are cut into pieces of at most this many tokens; null = kept whole, as Megatron wants them. */
   readonly documentLength: number | null;
+  /** How pictures, videos, sounds and series of dialogues are taken; null = records that have any are refused. */
+  readonly media: MediaSettings | null;
   /** Parts carry a digest of every sample, so that repeated ones can be left out. */
   readonly digests: boolean;
+}
+
+/** What media become. */
+export interface MediaSettings extends Omit<MediaCheckerSettings, 'signal' | 'mediaDir'> {
+  /** Folder that paths are relative to, by data set. */
+  readonly mediaDirs: readonly string[];
+  /** Column of number lists, shown in the text as `<ts>`. */
+  readonly seriesColumn?: string;
 }
 
 /** The prompt template, by name. */

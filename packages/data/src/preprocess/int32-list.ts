@@ -18,6 +18,10 @@ export class Int32List {
     this.#length += values.length;
   }
 
+  clear(): void {
+    this.#length = 0;
+  }
+
   /** The values so far as a copy of exact size; the list is then empty and keeps its memory. */
   take(): Int32Array {
     const taken = this.#values.slice(0, this.#length);

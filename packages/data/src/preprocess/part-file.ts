@@ -2,11 +2,13 @@
  * A part: what one unit of reading became, committed by renaming its file into place.
  *
  * `tokens.<i>` I32 [N] and `lengths.<i>` I32 [n] for each field; `rows`, `learned` and `full_lengths` I32 [n]; with
- * duplicate detection `digests` U8 [n, 16]; the account of its rows is in the metadata.
+ * duplicate detection `digests` U8 [n, 16]; where there are media, `media` U8: their entries as JSON; the account of
+ * its rows is in the metadata.
  */
 import { TuneyardError } from '@tuneyard/core';
 import { type SafetensorsEntry, SafetensorsReader, writeSafetensors } from '@tuneyard/formats';
 import { DATA_ERRORS } from '../errors.js';
+import type { ManifestEntry } from '../media/media-manifest.js';
 import type { PartialReport } from '../report/data-report.js';
 
 const FORMAT = 'tuneyard-part-1';
@@ -40,6 +42,8 @@ export interface UnitSamples {
 export interface UnitTokens extends UnitSamples {
   /** Token streams by field: the samples of a unit end to end. */
   readonly tokens: readonly Int32Array[];
+  /** Media of dialogues that were kept; rows count within the unit. */
+  readonly media: readonly ManifestEntry[];
   readonly account: UnitAccount;
 }
 
@@ -61,6 +65,10 @@ export async function writePart(path: string, unit: UnitTokens): Promise<PartSum
   if (unit.digests !== null) {
     const shape = [unit.rows.length, DIGEST_BYTES];
     entries.push({ name: 'digests', dtype: 'U8', shape, data: unit.digests });
+  }
+  if (unit.media.length > 0) {
+    const data = Buffer.from(JSON.stringify(unit.media));
+    entries.push({ name: 'media', dtype: 'U8', shape: [data.length], data });
   }
   await writeSafetensors(path, entries, {
     metadata: { format: FORMAT, account: JSON.stringify(unit.account) },
@@ -89,6 +97,15 @@ export async function readPartSummary(path: string): Promise<PartSummary | null>
 /** Reads all but the tokens of a committed part. Throws: as {@link readPart}. */
 export function readPartSamples(path: string, fields: number): Promise<UnitSamples> {
   return withPart(path, (reader) => samplesOf(reader, fields));
+}
+
+/** Reads the media of a committed part. Throws: as {@link readPart}. */
+export function readPartMedia(path: string): Promise<readonly ManifestEntry[]> {
+  return withPart(path, async (reader) => {
+    if (!reader.tensors.has('media')) return [];
+    const text = Buffer.from(await reader.read('media')).toString('utf8');
+    return JSON.parse(text) as ManifestEntry[];
+  });
 }
 
 /** Reads a committed part. Throws: `DATA_PART_DAMAGED` when it changed since it was committed. */

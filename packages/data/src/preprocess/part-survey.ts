@@ -1,10 +1,11 @@
 /** What the parts of a job hold together: the account of every row, and which samples repeat earlier ones. */
 
+import { createMediaCollector, type ManifestEntry } from '../media/media-manifest.js';
 import type { PartialReport } from '../report/data-report.js';
 import { createReportAccumulator, type ReportAccumulator } from '../report/report-accumulator.js';
 import { DigestTable } from './digest-table.js';
 import type { Part } from './encode-parts.js';
-import { DIGEST_BYTES, readPartSamples, type UnitSamples } from './part-file.js';
+import { DIGEST_BYTES, readPartMedia, readPartSamples, type UnitSamples } from './part-file.js';
 
 /** A part in its place. */
 export interface PlacedPart extends Part {
@@ -22,6 +23,8 @@ export interface PartSurvey {
   readonly report: PartialReport;
   /** Samples that are not left out. */
   readonly samples: number;
+  /** Media of all rows, repeated ones included. */
+  readonly media: readonly ManifestEntry[];
 }
 
 /** What {@link surveyParts} needs to know of a job. */
@@ -32,6 +35,8 @@ export interface SurveyOptions {
   readonly fields: number;
   /** Leave out rows whose samples equal those of an earlier row, over all data sets. */
   readonly dropDuplicates: boolean;
+  /** Rows may have media. */
+  readonly hasMedia: boolean;
 }
 
 /** Adds the parts up. Cost: with duplicate detection 24 bytes a row; without it, nothing but the accounts is read. */
@@ -41,6 +46,7 @@ export async function surveyParts(
 ): Promise<PartSurvey> {
   const account = createReportAccumulator();
   const table = options.dropDuplicates ? new DigestTable() : null;
+  const media = createMediaCollector();
   const placed: PlacedPart[][] = [];
   let samples = 0;
   for (const [dataset, ofDataset] of parts.entries()) {
@@ -49,6 +55,7 @@ export async function surveyParts(
     for (const part of ofDataset) {
       account.merge(part.account.report, rowsBefore);
       samples += part.samples;
+      if (options.hasMedia) media.merge(movedRows(await readPartMedia(part.path), rowsBefore));
       let repeated: Uint8Array | null = null;
       if (table !== null) {
         const content = await readPartSamples(part.path, options.fields);
@@ -61,7 +68,15 @@ export async function surveyParts(
     }
     placed.push(inOrder);
   }
-  return { parts: placed, report: account.snapshot(), samples };
+  return { parts: placed, report: account.snapshot(), samples, media: media.entries() };
+}
+
+/** Entries with rows that count over the whole data set. */
+function movedRows(entries: readonly ManifestEntry[], rowsBefore: number): ManifestEntry[] {
+  return entries.map((entry) => ({
+    ...entry,
+    uses: entry.uses.map((use) => ({ ...use, row: use.row + rowsBefore })),
+  }));
 }
 
 interface RepeatSearch {

@@ -9,6 +9,7 @@ import { defined, TuneyardError } from '@tuneyard/core';
 import { writeFileAtomically } from '@tuneyard/formats';
 import { DATA_ERRORS } from '../errors.js';
 import type { HandlerKind } from '../handlers/row-handler.js';
+import { type ManifestEntry, writeMediaManifest } from '../media/media-manifest.js';
 import type { DataReport } from '../report/data-report.js';
 import { stampsOf, tokenizerFilesIn } from './file-stamps.js';
 import { withOutputLock } from './output-lock.js';
@@ -39,6 +40,8 @@ export interface PreparedRecord {
   readonly kind: HandlerKind;
   readonly handlers: readonly string[];
   readonly template: string | null;
+  /** Name of the file beside the record that lists media; null = rows have none. */
+  readonly media: string | null;
   readonly vocabSize: number;
   readonly stopTokenIds: readonly number[];
   readonly sequenceLength: number;
@@ -89,6 +92,7 @@ export async function prepareFiles(options: PrepareFilesOptions): Promise<Prepar
     kind: result.kind,
     handlers: result.handlers,
     template: result.template,
+    media: await writeMedia(`${prefix}_media.json`, result.media, options.signal),
     vocabSize: result.tokenizer.vocabSize,
     stopTokenIds: result.stopTokenIds,
     sequenceLength: options.cutoffLength,
@@ -129,6 +133,16 @@ async function keyOf(options: PrepareFilesOptions): Promise<string> {
   const stamps = await stampsOf([...paths, ...(await tokenizerFilesIn(options.tokenizer))]);
   const identity = JSON.stringify({ version: RECORD_VERSION, rest, stamps });
   return createHash('sha256').update(identity).digest('hex');
+}
+
+async function writeMedia(
+  path: string,
+  entries: readonly ManifestEntry[],
+  signal: AbortSignal | undefined,
+): Promise<string | null> {
+  if (entries.length === 0) return null;
+  await writeMediaManifest(path, entries, signal);
+  return basename(path);
 }
 
 function recorded({ prefix, samples, fields }: WrittenTokens): RecordedTokens {

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { createRng } from '@tuneyard/core';
@@ -340,6 +341,69 @@ describe('preprocess', () => {
     const options = optionsFor([path], alpaca);
     await expect(preprocess(options)).rejects.toMatchObject({ code: 'DATA_NOTHING_KEPT' });
     expect((await readdir(dir)).filter((name) => name.startsWith(`out-${jobs - 1}`))).toEqual([]);
+  });
+});
+
+describe('preprocess with media', () => {
+  const picture = fileURLToPath(
+    new URL('../../test/fixtures/media/files/baseline.jpg', import.meta.url),
+  );
+  const row = (content: string, images: string[]) =>
+    JSON.stringify({
+      messages: [
+        { role: 'user', content },
+        { role: 'assistant', content: 'a dog' },
+      ],
+      images,
+    });
+  const openai: HandlerSettings = { ...alpaca, handler: 'openai' };
+  const media = { mediaDirs: [dirname(picture)], plugin: { plugin: 'llava' as const } };
+
+  it('writes the places of a picture, and says which rows show which file', async () => {
+    const path = await writeLines('media.jsonl', [
+      row('<image>what is it', ['baseline.jpg']),
+      row('<image>what is it', ['none.jpg']),
+      row('what is it', ['baseline.jpg']),
+      row('hello', []),
+      row('look <image>', ['baseline.jpg']),
+    ]);
+    const handler = { ...openai, cutoffLength: 20_000 };
+    const options = optionsFor([path], handler, { media, unitBytes: 150 });
+    const result = await preprocess(options);
+    expect(result.report.dropped.media_not_found?.rows[0]).toMatchObject({ row: 2 });
+    expect(result.report.dropped.media_count_mismatch?.rows[0]).toMatchObject({ row: 3 });
+    expect(result.media).toHaveLength(1);
+    expect(result.media[0]).toMatchObject({
+      hash: createHash('sha256')
+        .update(await readFile(picture))
+        .digest('hex'),
+      uses: [
+        { source: 'media', row: 1 },
+        { source: 'media', row: 5 },
+      ],
+    });
+    // LLaVA 1.5 sees 24 × 24 patches in every picture; the rest of the text is the same without them.
+    const written = await readField(options.train!.prefix, 'packed_input_ids');
+    const plain = optionsFor(
+      [await writeLines('plain.jsonl', [row(`${'<image>'.repeat(576)}what is it`, [])])],
+      handler,
+    );
+    await preprocess(plain);
+    expect(written[0]).toEqual((await readField(plain.train!.prefix, 'packed_input_ids'))[0]);
+  });
+
+  it('refuses records with media where nothing says how they are taken, and never cuts them', async () => {
+    const path = await writeLines('refused.jsonl', [
+      row('<image>what', ['baseline.jpg']),
+      row('hello', []),
+    ]);
+    const none = await preprocess(optionsFor([path], openai));
+    expect(none.report.dropped.unsupported_content?.count).toBe(1);
+    const short = await preprocess(optionsFor([path], openai, { media }));
+    expect(short.report.dropped.over_length?.rows[0]).toMatchObject({
+      row: 1,
+      reason: 'a row with media cannot be cut',
+    });
   });
 });
 

@@ -13,6 +13,7 @@ import { DATA_ERRORS } from '../errors.js';
 import type { DatasetSpec } from '../handlers/dataset-spec.js';
 import { type HandlerSettings, openRowHandler } from '../handlers/open-row-handler.js';
 import type { HandlerKind, RowHandler } from '../handlers/row-handler.js';
+import type { ManifestEntry } from '../media/media-manifest.js';
 import type { MixStrategy } from '../mixing/plan-mixing.js';
 import { parseSplit } from '../mixing/split-slices.js';
 import type { WindowOptions } from '../packing/pack-window.js';
@@ -22,7 +23,12 @@ import { finishReport } from '../report/finish-report.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { readsInOrder } from './choose-rows.js';
 import { type EncodeInput, type EncodeProgress, encodeParts } from './encode-parts.js';
-import { type EncodeSettings, openEncoding, type TemplateSettings } from './encode-settings.js';
+import {
+  type EncodeSettings,
+  type MediaSettings,
+  openEncoding,
+  type TemplateSettings,
+} from './encode-settings.js';
 import { type PartSurvey, surveyParts } from './part-survey.js';
 import { type WrittenTokens, writeTokens } from './write-tokens.js';
 
@@ -53,6 +59,8 @@ export interface PreprocessOptions {
   readonly datasets: readonly PreprocessDataset[];
   /** Raw text is cut into samples of at most this many tokens; null = one sequence a document, as Megatron reads. */
   readonly documentLength: number | null;
+  /** Null or left out = records with pictures, videos, sounds or series are refused. */
+  readonly media?: MediaSettings | null;
   /** Samples longer than this do not exist; for the report's padding. */
   readonly cutoffLength: number;
   readonly dropDuplicates: boolean;
@@ -94,6 +102,8 @@ export interface PreprocessResult {
   readonly template: string | null;
   readonly stopTokenIds: readonly number[];
   readonly report: DataReport;
+  /** Media that rows show; empty without any. */
+  readonly media: readonly ManifestEntry[];
   /** JSON keys of raw text, else the fields of samples. */
   readonly fields: readonly string[];
   readonly train: WrittenTokens | null;
@@ -146,6 +156,7 @@ export async function preprocess(options: PreprocessOptions): Promise<Preprocess
     sources: options.datasets.map(({ spec }) => spec.name),
     fields: fields.length,
     dropDuplicates: options.dropDuplicates,
+    hasMedia: options.media != null,
   });
   if (survey.samples === 0) throw nothingKept(options, survey);
   const { tokenizer } = encoding;
@@ -159,6 +170,7 @@ export async function preprocess(options: PreprocessOptions): Promise<Preprocess
     template: encoding.template?.name ?? null,
     stopTokenIds: encoding.template?.stopTokenIds ?? [],
     report: reportOf(options, survey, train),
+    media: survey.media,
     fields,
     train,
     validation,
@@ -214,6 +226,7 @@ function encodeSettingsOf(options: PreprocessOptions): EncodeSettings {
       columns: null,
     })),
     documentLength: options.documentLength,
+    media: options.media ?? null,
     digests: options.dropDuplicates,
   };
 }

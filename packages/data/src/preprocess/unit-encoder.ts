@@ -8,8 +8,10 @@ import { defined, throwIfAborted } from '@tuneyard/core';
 import { IGNORE_LABEL } from '../encode/samples.js';
 import { isRejection, type Rejection, type RowOrigin, reject } from '../handlers/conversation.js';
 import { openRowHandler } from '../handlers/open-row-handler.js';
-import { isJsonRecord } from '../handlers/record-fields.js';
+import { isJsonRecord, type JsonRecord } from '../handlers/record-fields.js';
 import type { HandledRow, RowHandler } from '../handlers/row-handler.js';
+import { createMediaCollector, type MediaCollector } from '../media/media-manifest.js';
+import type { MediaUse } from '../media/media-types.js';
 import type { ReadItem } from '../readers/read-item.js';
 import type { ReadUnit } from '../readers/read-unit.js';
 import { readUnitBatches } from '../readers/read-unit-records.js';
@@ -19,6 +21,7 @@ import {
   type SampleSize,
 } from '../report/report-accumulator.js';
 import { cutDocument } from './cut-document.js';
+import { DialogueMedia, type MediaRows } from './dialogue-media.js';
 import { type EncodeSettings, openEncoding } from './encode-settings.js';
 import { Int32List } from './int32-list.js';
 import { DIGEST_BYTES, type UnitTokens } from './part-file.js';
@@ -44,9 +47,17 @@ export class UnitEncoder {
   readonly #learned = new Int32List();
   readonly #fullLengths = new Int32List();
 
-  private constructor(settings: EncodeSettings, handlers: readonly RowHandler[]) {
+  /** By data set; empty where records with media are refused. */
+  readonly #media: readonly DialogueMedia[];
+
+  private constructor(
+    settings: EncodeSettings,
+    handlers: readonly RowHandler[],
+    media: readonly DialogueMedia[],
+  ) {
     this.#settings = settings;
     this.#handlers = handlers;
+    this.#media = media;
     const fields = Math.max(...handlers.map((handler) => handler.fields.length));
     this.#tokens = Array.from({ length: fields }, () => new Int32List(1 << 20));
     this.#lengths = Array.from({ length: fields }, () => new Int32List());
@@ -54,9 +65,17 @@ export class UnitEncoder {
 
   /** Opens tokenizer, template and handlers. Throws: their codes. */
   static async open(settings: EncodeSettings): Promise<UnitEncoder> {
-    const opened = await openEncoding(settings);
-    const handlers = settings.datasets.map(({ handler }) => openRowHandler(handler, opened));
-    return new UnitEncoder(settings, handlers);
+    const encoding = await openEncoding(settings);
+    const handlers = settings.datasets.map(({ handler }) => openRowHandler(handler, encoding));
+    const { media } = settings;
+    const opened =
+      media === null
+        ? []
+        : settings.datasets.map(
+            ({ handler }, index) =>
+              new DialogueMedia(media, { index, handler }, encoding.tokenizer),
+          );
+    return new UnitEncoder(settings, handlers, opened);
   }
 
   /** Encodes one unit. Throws: the codes of readers and handlers; `CANCELLED`. */
@@ -67,13 +86,23 @@ export class UnitEncoder {
       handler: defined(this.#handlers[task.dataset], 'the handler of a data set'),
       account: createReportAccumulator(),
       digests: this.#settings.digests ? [] : null,
+      media: createMediaCollector(),
     };
+    // A unit that failed leaves its tokens behind.
+    for (const list of this.#lists()) list.clear();
     let rows = 0;
     const options = columns === null ? {} : { columns };
     for await (const batch of readUnitBatches(unit, options)) {
       throwIfAborted(signal);
       const items = rowLimit === null ? batch : batch.slice(0, rowLimit - rows);
-      for (const item of items) this.#encodeItem(item, task, state);
+      for (const item of items) {
+        const media = this.#media[task.dataset];
+        const handled =
+          media === undefined
+            ? this.#handle(item, task, state)
+            : await this.#handleMedia(media, { item, task, state });
+        this.#keep(item.row, handled, { task, state });
+      }
       rows += items.length;
       if (rows === rowLimit) break;
     }
@@ -85,27 +114,65 @@ export class UnitEncoder {
       learned: this.#learned.take(),
       fullLengths: this.#fullLengths.take(),
       digests: state.digests === null ? null : Buffer.concat(state.digests),
+      media: state.media.entries(),
       account: { rows, report: state.account.snapshot() },
     };
   }
 
-  #encodeItem(item: ReadItem, task: UnitTask, { handler, account, digests }: UnitState): void {
+  #lists(): Int32List[] {
+    return [...this.#tokens, ...this.#lengths, this.#rows, this.#learned, this.#fullLengths];
+  }
+
+  #originOf(item: ReadItem, { dataset, rowOffset }: UnitTask): RowOrigin {
+    const source = this.#settings.datasets[dataset]?.name ?? '';
+    return { source, row: rowOffset + item.row };
+  }
+
+  #handle(item: ReadItem, task: UnitTask, { handler }: UnitState): MediaRows | Rejection {
+    const record = recordOf(item);
+    if (isRejection(record)) return record;
+    const rows = handler.handle(record, this.#originOf(item, task));
+    return isRejection(rows) ? rows : { rows, uses: [] };
+  }
+
+  async #handleMedia(
+    media: DialogueMedia,
+    { item, task, state }: { item: ReadItem; task: UnitTask; state: UnitState },
+  ): Promise<MediaRows | Rejection> {
+    const record = recordOf(item);
+    if (isRejection(record)) return record;
+    const origin = this.#originOf(item, task);
+    const written = await media.handle(record, state.handler, origin);
+    if (isRejection(written)) return written;
+    state.media.add({ source: origin.source, row: item.row }, written.uses);
+    return written;
+  }
+
+  #keep(
+    row: number,
+    handled: MediaRows | Rejection,
+    { task, state }: { readonly task: UnitTask; readonly state: UnitState },
+  ): void {
+    const { handler, account, digests } = state;
     const source = this.#settings.datasets[task.dataset]?.name ?? '';
-    const handled = handleItem(item, handler, { source, row: task.rowOffset + item.row });
-    const samples = isRejection(handled) ? handled : this.#samplesOf(handled, handler);
+    if (isRejection(handled)) {
+      account.addRejected({ source, row }, handled);
+      return;
+    }
+    const samples = this.#samplesOf(handled.rows, handler);
     if (isRejection(samples)) {
-      account.addRejected({ source, row: item.row }, samples);
+      account.addRejected({ source, row }, samples);
       return;
     }
     const sizes = samples.map((sample) => sizeOf(sample, handler));
-    account.addRow({ source, row: item.row }, sizes);
-    const digest = digests === null ? null : digestOf(samples);
+    account.addRow({ source, row }, sizes);
+    const digest = digests === null ? null : digestOf(samples, handled.uses);
     for (const [at, sample] of samples.entries()) {
       for (const [i, tokens] of sample.fields.entries()) {
         this.#tokens[i]?.append(tokens);
         this.#lengths[i]?.push(tokens.length);
       }
-      this.#rows.push(item.row);
+      this.#rows.push(row);
       this.#learned.push(sizes[at]?.learned ?? 0);
       this.#fullLengths.push(sample.fullLength);
       if (digest !== null) digests?.push(digest);
@@ -129,16 +196,13 @@ interface UnitState {
   readonly handler: RowHandler;
   readonly account: ReportAccumulator;
   readonly digests: Buffer[] | null;
+  readonly media: MediaCollector;
 }
 
-function handleItem(
-  item: ReadItem,
-  handler: RowHandler,
-  origin: RowOrigin,
-): readonly HandledRow[] | Rejection {
+function recordOf(item: ReadItem): JsonRecord | Rejection {
   if (item.kind === 'malformed') return reject('malformed_json', item.reason);
-  if (!isJsonRecord(item.value)) return reject('not_an_object', 'the record is not a JSON object');
-  return handler.handle(item.value, origin);
+  if (isJsonRecord(item.value)) return item.value;
+  return reject('not_an_object', 'the record is not a JSON object');
 }
 
 /**
@@ -156,8 +220,10 @@ function sizeOf({ fields, fullLength }: HandledRow, handler: RowHandler): Sample
   return { length, learned, fullLength };
 }
 
-function digestOf(samples: readonly HandledRow[]): Buffer {
+/** The same text about other pictures is another row. */
+function digestOf(samples: readonly HandledRow[], uses: readonly MediaUse[]): Buffer {
   const hash = createHash('sha256');
+  for (const use of uses) hash.update(use.hash);
   for (const { fields } of samples) {
     for (const tokens of fields) {
       hash.update(Int32Array.of(tokens.length));

@@ -18,7 +18,7 @@ export {
   type TemplateDescription,
   type TemplateSummary,
 } from './slots/list-templates.js';
-export { TEMPLATE_NAMES, TEMPLATE_SPECS, templateSpec } from './slots/registry.js';
+export { mediaPluginOf, TEMPLATE_NAMES, TEMPLATE_SPECS, templateSpec } from './slots/registry.js';
 export {
   type MediaTokens,
   type Slot,

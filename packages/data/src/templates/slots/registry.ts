@@ -46,3 +46,8 @@ export function templateSpec(name: string): TemplateSpec {
     },
   );
 }
+
+/** The rule by which a named template takes media; null = it takes none, or there is no such template. */
+export function mediaPluginOf(name: string): string | null {
+  return SPECS.get(ALIASES[name] ?? name)?.media?.plugin ?? null;
+}
