@@ -4,7 +4,7 @@ export const DATA_ERRORS = {
   DATA_FILE_NOT_FOUND: 'DATA_FILE_NOT_FOUND',
   /** A data file has no content. */
   DATA_FILE_EMPTY: 'DATA_FILE_EMPTY',
-  /** A data file is UTF-16 or compressed; data files are UTF-8 text. */
+  /** A data file is UTF-16 or UTF-32; data files are UTF-8 text. */
   DATA_BAD_ENCODING: 'DATA_BAD_ENCODING',
   /** A JSON file is damaged so that its records cannot be told apart. */
   DATA_BAD_JSON: 'DATA_BAD_JSON',
