@@ -12,6 +12,8 @@ export const PIPELINE_ERRORS = {
   RECIPE_MISSING_KEY: 'RECIPE_MISSING_KEY',
   /** Data is named as records and as tokens at once, or held out of what is already prepared. */
   RECIPE_DATA_SOURCE: 'RECIPE_DATA_SOURCE',
+  /** The prepared tokens have faults that would ruin a training run. */
+  TRAIN_DATA_REFUSED: 'TRAIN_DATA_REFUSED',
   /** The recipe file does not exist or cannot be read. */
   RECIPE_NOT_FOUND: 'RECIPE_NOT_FOUND',
   /** `adapter_name_or_path` is given although the whole model is trained. */

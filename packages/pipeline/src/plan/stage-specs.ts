@@ -170,6 +170,7 @@ function trainSpec(context: Context): StageSpec {
       'train.seed': train.seed,
     }),
     settings: present({
+      'data.ignore_findings': data.ignore_findings,
       'train.threads': train.threads,
       'train.logging_steps': train.logging_steps,
       'train.eval_steps': train.eval_steps,

@@ -65,6 +65,8 @@ const data = z.strictObject({
   interleave_probs: probabilities.optional(),
   /** Leave out rows whose tokens equal those of an earlier row. */
   drop_duplicates: z.boolean().default(false),
+  /** Findings of the data doctor that do not stop training: their codes, or `all`. */
+  ignore_findings: z.union([z.literal('all'), z.array(z.string().min(1))]).default([]),
   preprocessing_num_workers: count.optional(),
 });
 

@@ -11,6 +11,7 @@ import {
   type TrainingEvent,
 } from '@tuneyard/engine';
 import type { Facts, PlanFact } from '../executor/run-event.js';
+import { checkTokens, type TokenCheckOptions } from './check-tokens.js';
 import { flagOf, inputPath, numberOf } from './job-values.js';
 import { availableMemory } from './machine.js';
 import { tokenizerFilesOf } from './model-files.js';
@@ -21,7 +22,8 @@ import { fineTuneOptions, type JobFineTuneOptions, type TrainRows } from './trai
 
 /** Trains; checkpoints go to the work directory, the adapter or model and its history to the artifact. */
 export const trainStage: StageFunction = async (job, io) => {
-  const { options, plan } = await planTraining(job, await readRows(job), io);
+  const rows = await readRows(job, io);
+  const { options, plan } = await planTraining(job, rows, io);
   const onEvent = relayTraining(plan, io);
   const result = await fineTune(
     {
@@ -37,14 +39,20 @@ export const trainStage: StageFunction = async (job, io) => {
   return metricsOf(result);
 };
 
-async function readRows(job: StageJob): Promise<TrainRows> {
-  const train = await openTokenSet(inputPath(job, 'train'));
+async function readRows(job: StageJob, io: StageIo): Promise<TrainRows> {
+  const maxLength = numberOf(job, 'data.cutoff_len');
+  const train = await openTokenSet(inputPath(job, 'train'), { maxLength });
+  await checkTokens(train, io, {
+    modelPath: inputPath(job, 'model'),
+    ignored: job.settings['data.ignore_findings'] as TokenCheckOptions['ignored'],
+    cutoffLength: maxLength,
+  });
   const validationDir = job.inputs['validation'];
-  const validation = validationDir === undefined ? null : await openTokenSet(validationDir);
-  const capacity = numberOf(job, 'data.cutoff_len');
+  const validation =
+    validationDir === undefined ? null : await openTokenSet(validationDir, { maxLength });
   return {
     trainRows: flagOf(job, 'data.packing')
-      ? buildPackedRows(train.samples, capacity)
+      ? buildPackedRows(train.samples, maxLength)
       : buildUnpackedRows(train.samples),
     validationRows: validation === null ? [] : buildUnpackedRows(validation.samples),
   };
