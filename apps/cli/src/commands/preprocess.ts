@@ -1,11 +1,14 @@
 /** `tuneyard preprocess`: data sets in, indexed data sets of tokens out. */
 import { dirname, join } from 'node:path';
 import { formatBytes, formatCount, formatDuration } from '@tuneyard/core';
-import type { IterationPlan, PreparedFiles, PreprocessProgress } from '@tuneyard/data';
+import type { MegatronDataSettings, PreparedFiles, PreprocessProgress } from '@tuneyard/data';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.js';
 import { addPreprocessOptions, type PreprocessFlags } from '../data/preprocess-options.js';
 import { defineCommand, type StartCommand } from '../define-command.js';
+
+/** Exit code when settings of a launch script do not fit the data; the files are written all the same. */
+const EXIT_FOUND_ERRORS = 1;
 
 /** Adds `preprocess` to the program. */
 export function addPreprocessCommand(program: Command, start: StartCommand): void {
@@ -53,9 +56,12 @@ async function preprocess(
     onProgress: (progress) => showProgress(cli, progress),
   });
   cli.progress.clear();
-  const iterations = await iterationsOf(prepared, flags);
+  const settings = await checkSettings(prepared, flags);
   const seconds = (cli.host.now() - startedAt) / 1000;
-  await showResult(cli, { prepared, iterations, seconds });
+  if (settings?.findings.some(({ severity }) => severity === 'error') === true) {
+    cli.exitCode = EXIT_FOUND_ERRORS;
+  }
+  await showResult(cli, { prepared, settings, seconds });
 }
 
 function showProgress(cli: Cli, progress: PreprocessProgress): void {
@@ -69,31 +75,33 @@ function showProgress(cli: Cli, progress: PreprocessProgress): void {
   cli.progress.update({ stage: 'tokenize', done, total, unit: 'bytes', facts });
 }
 
-async function iterationsOf(
+/** Settings of a launch script held against what was counted; null when there are none. */
+async function checkSettings(
   { record }: PreparedFiles,
-  { gbs, epochs, pack }: PreprocessFlags,
-): Promise<IterationPlan | null> {
-  if (gbs === undefined) return null;
-  const { deriveIterations } = await import('@tuneyard/data');
-  return deriveIterations({
+  flags: PreprocessFlags,
+): Promise<MegatronDataSettings | null> {
+  const { settingsOf } = await import('../data/plan-preprocess.js');
+  const given = settingsOf(flags);
+  if (Object.keys(given).length === 0) return null;
+  const { parseMegatronDataSettings } = await import('@tuneyard/data');
+  return parseMegatronDataSettings(given, {
     samples: record.train.samples,
-    unit: pack === true ? 'packed rows' : 'samples',
-    globalBatchSize: gbs,
-    epochs: epochs ?? 1,
+    unit: flags.pack === true ? 'packed rows' : 'samples',
+    longest: record.report.longest,
   });
 }
 
 interface Shown {
   readonly prepared: PreparedFiles;
-  readonly iterations: IterationPlan | null;
+  readonly settings: MegatronDataSettings | null;
   readonly seconds: number;
 }
 
-async function showResult(cli: Cli, { prepared, iterations, seconds }: Shown): Promise<void> {
+async function showResult(cli: Cli, { prepared, settings, seconds }: Shown): Promise<void> {
   const { formatDataReport } = await import('@tuneyard/data');
   const { record, status, workers, reusedParts, recordPath } = prepared;
   const { train, validation, report } = record;
-  const document = { status, workers, reusedParts, recordPath, ...record, iterations };
+  const document = { status, workers, reusedParts, recordPath, ...record, settings };
   cli.result(document, () => [
     formatDataReport(report, { width: Math.min(cli.host.stdout.columns ?? 100, 120) }),
     '',
@@ -110,8 +118,17 @@ async function showResult(cli: Cli, { prepared, iterations, seconds }: Shown): P
       ? []
       : [`  ${join(dirname(recordPath), record.media)}  the media of these rows by hash`]),
     `Pass ${trainerPrefix(prepared)} to the trainer.`,
-    ...(iterations?.text ?? []),
+    ...(settings === null ? [] : ['', ...tellSettings(settings)]),
   ]);
+}
+
+function tellSettings({ iterations, findings }: MegatronDataSettings): string[] {
+  const nearest = (values: readonly number[]): string =>
+    values.length === 0 ? '' : ` (nearest: ${values.join(', ')})`;
+  return [
+    ...(iterations?.text ?? []),
+    ...findings.map((found) => `${found.severity}: ${found.message}${nearest(found.nearest)}`),
+  ];
 }
 
 function tellWork(
@@ -128,6 +145,8 @@ function tellWork(
 /** Raw text is named in whole, parallel fields by what comes before them. */
 function trainerPrefix({ record, recordPath }: PreparedFiles): string {
   const { kind, train } = record;
-  const name = kind === 'pretrain' ? (train.fields[0]?.prefix ?? train.prefix) : train.prefix;
+  const isText =
+    kind === 'pretrain' && !train.fields.some(({ field }) => field.startsWith('packed_'));
+  const name = isText ? (train.fields[0]?.prefix ?? train.prefix) : train.prefix;
   return join(dirname(recordPath), name);
 }

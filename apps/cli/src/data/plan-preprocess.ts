@@ -30,7 +30,9 @@ export async function planPreprocess(
   names: readonly string[],
   flags: PreprocessFlags,
 ): Promise<PrepareFilesOptions> {
-  const length = flags.cutoffLen ?? flags.seqLength ?? DEFAULT_LENGTH;
+  const settings = settingsOf(flags);
+  const length =
+    flags.cutoffLen ?? flags.seqLength ?? wholeOf(settings['SEQ_LEN']) ?? DEFAULT_LENGTH;
   const tokenizer = cli.path(required(flags.model ?? flags.tokenizerNameOrPath, '--model', 'path'));
   const sources = parseWeightedNames([...names, ...(flags.input ?? [])]);
   if (sources.names.length === 0)
@@ -52,6 +54,7 @@ export async function planPreprocess(
       overlength: flags.overlength,
       ...(flags.handlerName === undefined ? {} : { handler: flags.handlerName }),
       ...(flags.jsonKeys === undefined ? {} : { jsonKeys: flags.jsonKeys }),
+      ...(flags.additionalKeys === undefined ? {} : { additionalKeys: flags.additionalKeys }),
       ...(flags.mapKeys === undefined ? {} : { mapKeys: mapKeysOf(flags.mapKeys) }),
       ...(flags.appendEod === undefined ? {} : { appendEod: flags.appendEod }),
       ...(flags.maskHistory === undefined ? {} : { maskHistory: flags.maskHistory }),
@@ -77,6 +80,23 @@ export async function planPreprocess(
     overwrite: flags.overwrite ?? false,
     ...(flags.workers === undefined ? {} : { workers: flags.workers }),
   };
+}
+
+/** Settings of a launch script by name. Throws: `CLI_INVALID_VALUE` for what is no `NAME=value`. */
+export function settingsOf({ settings = [] }: PreprocessFlags): { [name: string]: string } {
+  const parts = settings.flatMap((text) => text.split(/[\s,;]+/)).filter((part) => part !== '');
+  return Object.fromEntries(
+    parts.map((part) => {
+      const [, name = '', value = ''] = /^(?:export\s+)?(\w+)=(.*)$/.exec(part) ?? [];
+      if (name !== '') return [name, value.replace(/^(['"])(.*)\1$/, '$2')];
+      throw badOption(`--settings: '${part}' is no NAME=value`, 'For example GBS=64 EPOCH=5.');
+    }),
+  );
+}
+
+/** Wrong values are told with all others once the data is counted. */
+function wholeOf(value: string | undefined): number | undefined {
+  return value !== undefined && /^[1-9]\d*$/.test(value) ? Number(value) : undefined;
 }
 
 /** Media are taken where the template or an option says how. */

@@ -48,8 +48,8 @@ export interface PreprocessFlags {
   readonly allowMisnamed?: boolean;
   readonly seriesColumn?: string;
   readonly seriesEncoding?: 'decimal' | 'scaled' | 'bins';
-  readonly gbs?: number;
-  readonly epochs?: number;
+  readonly settings?: readonly string[];
+  readonly additionalKeys?: readonly string[];
 }
 
 /** Adds the options, in groups. */
@@ -92,8 +92,12 @@ function addRecordOptions(command: Command): void {
       'how records are read (tuneyard data handlers lists them); by their form when left out',
     )
     .option('--json-keys <keys...>', 'raw text: the columns to read, one output each')
+    .option(
+      '--additional-keys <keys...>',
+      'handlers of prompts: further columns to keep, one output each',
+    )
     .option('--map-keys <json>', 'columns of the records, such as {"prompt":"question"}')
-    .option('--append-eod', 'raw text: end every document with the end-of-text token')
+    .option('--append-eod', 'end documents and dialogues with the end-of-text token')
     .option(
       '--template <name>',
       "chat template: auto (the model's own), plain, or a name (tuneyard data templates)",
@@ -195,11 +199,9 @@ function addOutputOptions(command: Command): Command {
     .option('--workers <n>', 'threads (default: one per core)', integerOption({ min: 0, max: 256 }))
     .option('--overwrite', 'replace files that were made from other data or with other options')
     .option(
-      '--gbs <n>',
-      'samples per optimizer step, to derive TRAIN_ITERS',
-      integerOption({ min: 1 }),
-    )
-    .option('--epochs <n>', 'with --gbs: passes over the data', numberOption({ min: 0 }));
+      '--settings <list...>',
+      'settings of a launch script, such as MBS=1 GBS=64 SEQ_LEN=4096 EPOCH=5: checked against the data, SN and TRAIN_ITERS derived',
+    );
 }
 
 function probabilityListOption(text: string): number[] {

@@ -57,6 +57,10 @@ export function encodeConversation(
   options: SampleEncodeOptions,
 ): EncodedSample | Rejection {
   checkOptions(options);
+  if (conversation.media !== undefined) {
+    // A placeholder would be learned as a word; what stands for media is written before this is called.
+    return reject('unsupported_content', 'the dialogue has media; text alone can be encoded');
+  }
   return options.template.form === 'slots'
     ? encodeSlots(conversation, options.template, options)
     : encodeText(conversation, options.template, options);

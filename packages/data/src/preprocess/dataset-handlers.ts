@@ -14,6 +14,7 @@ export interface HandlingOptions {
   readonly handler?: string;
   readonly jsonKeys?: readonly string[];
   readonly mapKeys?: MapKeys;
+  readonly additionalKeys?: readonly string[];
   readonly appendEod?: boolean;
   readonly cutoffLength: number;
   readonly overlength: OverlengthPolicy;

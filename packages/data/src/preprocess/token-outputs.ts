@@ -96,9 +96,11 @@ export class TokenOutput {
   }
 }
 
-function dtypeOf({ dtype, kind, vocabSize }: TokenOutputOptions): WrittenDtype {
+function dtypeOf({ dtype, kind, fields, vocabSize }: TokenOutputOptions): WrittenDtype {
   if (dtype !== 'auto') return dtype;
-  return kind === 'pretrain' && vocabSize < UINT16_VOCABULARY ? 'uint16' : 'int32';
+  // Prompts without answers are written like texts, but MindSpeed-LLM reads them as parallel fields.
+  const isText = kind === 'pretrain' && !fields.some((field) => field.startsWith('packed_'));
+  return isText && vocabSize < UINT16_VOCABULARY ? 'uint16' : 'int32';
 }
 
 function ones(lengths: Int32Array): Int32Array {
