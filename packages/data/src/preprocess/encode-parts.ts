@@ -56,8 +56,9 @@ export interface Part extends PartSummary {
  * Throws: the codes of readers, tokenizers, templates and handlers, naming the row of the data set; `CANCELLED`.
  */
 export async function encodeParts(options: EncodePartsOptions): Promise<Part[][]> {
-  await openJobDirectory(options.workDir, options);
-  const crew = await openEncodeCrew(options.settings, options.workers, options.signal);
+  const startedAt = await openJobDirectory(options.workDir, options);
+  const settings = { ...options.settings, startedAt };
+  const crew = await openEncodeCrew(settings, options.workers, options.signal);
   try {
     const run = new EncodeRun(options, crew);
     return await run.execute();

@@ -22,6 +22,8 @@ export interface EncodeSettings {
   readonly tokenizer: string;
   /** Null where no handler of the job renders dialogues. */
   readonly template: TemplateSettings | null;
+  /** Milliseconds since 1970 of the date that a template tells; left out = now. */
+  readonly startedAt?: number;
   readonly datasets: readonly EncodedDataset[];
   /** Documents are cut into pieces of at most this many tokens; null = kept whole, as Megatron wants them. */
   readonly documentLength: number | null;
@@ -56,17 +58,19 @@ export interface OpenedEncoding {
 
 /** Opens what settings name. Throws: the codes of tokenizers and templates. */
 export async function openEncoding(
-  settings: Pick<EncodeSettings, 'tokenizer' | 'template'>,
+  settings: Pick<EncodeSettings, 'tokenizer' | 'template' | 'startedAt'>,
 ): Promise<OpenedEncoding> {
   const tokenizer = await loadTokenizer(settings.tokenizer);
   const generationConfig = await readGenerationConfig(settings.tokenizer);
   if (settings.template === null) return { tokenizer, template: null, generationConfig };
   const modelPath = settings.tokenizer;
+  const { startedAt } = settings;
   const template = await openPromptTemplate({
     ...settings.template,
     modelPath,
     tokenizer,
     generationConfig,
+    ...(startedAt === undefined ? {} : { now: () => new Date(startedAt) }),
   });
   return { tokenizer, template, generationConfig };
 }

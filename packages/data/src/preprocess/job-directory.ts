@@ -18,18 +18,36 @@ export interface JobIdentity {
   readonly unitBytes: number;
 }
 
+/** A job in its directory. */
+interface StoredJob {
+  readonly key: string;
+  /** Milliseconds since 1970: some templates tell the date, and all parts have to tell the same. */
+  readonly startedAt: number;
+}
+
 /**
  * Opens the directory for a job: parts of the same job are kept, those of any other are removed. A file counts as
- * the same by path, size and time of change.
+ * the same by path, size and time of change. Returns when the job was started first.
  */
-export async function openJobDirectory(workDir: string, job: JobIdentity): Promise<void> {
+export async function openJobDirectory(workDir: string, job: JobIdentity): Promise<number> {
   const key = await jobKey(job);
   const path = join(workDir, JOB_FILE);
-  const found = await readFile(path, 'utf8').catch(() => '');
-  if (found === key) return;
+  const found = await readJob(path);
+  if (found?.key === key) return found.startedAt;
   await rm(workDir, { recursive: true, force: true });
   await mkdir(workDir, { recursive: true });
-  await writeFileAtomically(path, (sink) => sink.write(Buffer.from(key)));
+  const stored: StoredJob = { key, startedAt: Date.now() };
+  await writeFileAtomically(path, (sink) => sink.write(Buffer.from(JSON.stringify(stored))));
+  return stored.startedAt;
+}
+
+async function readJob(path: string): Promise<StoredJob | null> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as StoredJob;
+  } catch {
+    // None there, or not whole: the job begins anew.
+    return null;
+  }
 }
 
 /** File of a part in the working directory. */
