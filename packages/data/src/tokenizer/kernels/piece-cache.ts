@@ -219,8 +219,9 @@ export function insertPiece(
 
 function appendKey(table: PieceTable, view: DataView, from: number, length: number): number {
   const at = table.keysUsed;
-  for (let i = 0; i < length; i++) {
-    table.keys[at + i] = view.getUint8(from + i);
+  // Whole words: what is written too far is free space, and written over by the next key.
+  for (let i = 0; i < length; i += 4) {
+    table.keysView.setInt32(at + i, view.getInt32(from + i, true), true);
   }
   table.keysUsed += length;
   return at;
