@@ -99,7 +99,9 @@ function encodeAt(
     if (isRejection(encoded)) return encoded;
     return { samples: [sampleOf(encoded, row.conversation)], fullLength: encoded.fullLength };
   }
-  const encoded = encodeConversation(row.conversation, { ...options, maskHistory, trainOnPrompt });
+  // Its media are examined apart; here placeholders are words, as long as each other.
+  const { media: _, ...text } = row.conversation;
+  const encoded = encodeConversation(text, { ...options, maskHistory, trainOnPrompt });
   if (isRejection(encoded)) return encoded;
   return { samples: [encoded.sample], fullLength: encoded.fullLength };
 }

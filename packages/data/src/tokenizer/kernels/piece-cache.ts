@@ -21,6 +21,8 @@ export const READ_AHEAD = 8;
 /** Longer pieces are not kept; they rarely come back. */
 export const KEY_BYTES_MAX = 255;
 
+/** 1 MB: growing costs as much as the first half megabyte of text. */
+const FIRST_SLOTS = 1 << 16;
 const SHORT_MAX = 8;
 const PROBES_MAX = 24;
 const FIRST_WORD = Int32Array.of(0, 0xff, 0xffff, 0xffffff, -1, -1, -1, -1, -1);
@@ -46,7 +48,7 @@ export interface PieceTable {
  */
 export function createPieceTable(
   slotsMax: number,
-  slots: number = Math.min(slotsMax, 4096),
+  slots: number = Math.min(slotsMax, FIRST_SLOTS),
 ): PieceTable {
   const keys = new Uint8Array(slots * 8 + READ_AHEAD);
   return {
