@@ -21,8 +21,11 @@ export const READ_AHEAD = 8;
 /** Longer pieces are not kept; they rarely come back. */
 export const KEY_BYTES_MAX = 255;
 
-/** 1 MB: growing costs as much as the first half megabyte of text. */
-const FIRST_SLOTS = 1 << 16;
+/**
+ * A table starts small on purpose: growing, slots and arenas alike, has then been seen before the code
+ * that may grow is compiled for good.
+ */
+const FIRST_SLOTS = 1024;
 const SHORT_MAX = 8;
 const PROBES_MAX = 24;
 const FIRST_WORD = Int32Array.of(0, 0xff, 0xffff, 0xffffff, -1, -1, -1, -1, -1);
@@ -50,7 +53,7 @@ export function createPieceTable(
   slotsMax: number,
   slots: number = Math.min(slotsMax, FIRST_SLOTS),
 ): PieceTable {
-  const keys = new Uint8Array(slots * 8 + READ_AHEAD);
+  const keys = new Uint8Array(slots + READ_AHEAD);
   return {
     slots: new Int32Array(slots * 4),
     mask: slots * 4 - 4,
@@ -58,7 +61,7 @@ export function createPieceTable(
     keys,
     keysView: new DataView(keys.buffer),
     keysUsed: 0,
-    ids: new Int32Array(slots * 4),
+    ids: new Int32Array(slots),
     idsUsed: 0,
     slotsMax,
   };
@@ -248,7 +251,7 @@ function growPieceTable(table: PieceTable, length: number, count: number): void 
 
 function rehash(table: PieceTable): void {
   const old = table.slots;
-  const slots = new Int32Array(Math.min(old.length * 4, table.slotsMax * 4));
+  const slots = new Int32Array(Math.min(old.length * 2, table.slotsMax * 4));
   const mask = slots.length - 4;
   for (let from = 0; from < old.length; from += 4) {
     const meta = old[from + 2]!;
