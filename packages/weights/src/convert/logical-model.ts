@@ -74,6 +74,8 @@ export interface LogicalSizes {
   readonly expertFfn: number;
   readonly sharedFfn: number;
   readonly tiedEmbeddings: boolean;
+  /** Only with multi-head latent attention. */
+  readonly latent?: LatentSizes;
 }
 
 /** A model without numbers. */
@@ -111,6 +113,12 @@ export interface StoredSpec {
    * (replicas), they are equal.
    */
   readonly rectangles: readonly Rectangle[];
+  /**
+   * The 2-D view that rectangles are in, where the shape's own is not it: grouped experts of Megatron are declared
+   * [hidden, experts · 2 · ffn] but lie in memory expert by expert. Absent: vectors [n, 1], else all but the last
+   * dimension in `rows`.
+   */
+  readonly view?: { readonly rows: number; readonly cols: number };
 }
 
 /** A conversion of one tensor: rectangles of stored sources, in stored coordinates on both sides. */
@@ -179,4 +187,15 @@ export interface TargetFile {
 export interface ConversionPlan {
   readonly sources: readonly SourceTensor[];
   readonly files: readonly TargetFile[];
+}
+
+/** Ranks and head parts of multi-head latent attention; `LogicalSizes.headDim` is then `plain + rotary`. */
+export interface LatentSizes {
+  /** Null: queries are not compressed (`q` instead of `q_a` and `q_b`). */
+  readonly queryRank: number | null;
+  readonly keyValueRank: number;
+  /** Part of a query or key head that is not rotated. */
+  readonly plainHeadDim: number;
+  readonly rotaryHeadDim: number;
+  readonly valueHeadDim: number;
 }

@@ -1,5 +1,7 @@
 import { ATTENTION, GATED_MLP, LAYER_NORMS } from './decoder-modules.js';
 import type { Family } from './family.js';
+import type { FamilyTable } from './family-table.js';
+import { LLAMA_TYPE } from './table-parts.js';
 
 /**
  * Llama 2 and 3.x and models of the same shape, such as SmolLM2.
@@ -27,4 +29,22 @@ export const LLAMA: Family = {
     eosTokenId: 2,
   },
   layer: [...ATTENTION, ...GATED_MLP, ...LAYER_NORMS],
+};
+
+/**
+ * Files of Llama 1, 2, 3.x, Yi and what is stored like them.
+ *
+ * Source: transformers `modeling_llama.py`; llama.cpp `convert_hf_to_gguf.py` (LlamaModel).
+ */
+export const LLAMA_TABLE: FamilyTable = {
+  ...LLAMA_TYPE,
+  name: 'llama',
+  architectures: ['LlamaForCausalLM', 'LLaMAForCausalLM', 'YiForCausalLM'],
+  modelTypes: ['llama', 'Yi'],
+  biases: {
+    qkv: { keys: ['attention_bias'], absent: false },
+    output: { keys: ['attention_bias'], absent: false },
+    mlp: { keys: ['mlp_bias'], absent: false },
+  },
+  gguf: { architecture: 'llama', permutesRotary: true },
 };

@@ -1,5 +1,7 @@
 import { ATTENTION, GATED_MLP, LAYER_NORMS } from './decoder-modules.js';
 import type { Family } from './family.js';
+import type { FamilyTable } from './family-table.js';
+import { LLAMA_NUMBERS, LLAMA_SIZES, LLAMA_TYPE } from './table-parts.js';
 
 /**
  * Mistral: Llama without biases, with an optional sliding window.
@@ -27,4 +29,18 @@ export const MISTRAL: Family = {
     eosTokenId: 2,
   },
   layer: [...ATTENTION, ...GATED_MLP, ...LAYER_NORMS],
+};
+
+/** Files of Mistral. Source: transformers `modeling_mistral.py`. */
+export const MISTRAL_TABLE: FamilyTable = {
+  ...LLAMA_TYPE,
+  name: 'mistral',
+  architectures: ['MistralForCausalLM'],
+  modelTypes: ['mistral'],
+  sizes: { ...LLAMA_SIZES, groups: { keys: ['num_key_value_heads'], absent: 8 } },
+  numbers: {
+    ...LLAMA_NUMBERS,
+    maxPositions: { keys: ['max_position_embeddings'], absent: 131_072 },
+  },
+  gguf: { architecture: 'llama', permutesRotary: true },
 };
