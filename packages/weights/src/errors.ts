@@ -40,4 +40,16 @@ export const WEIGHTS_ERRORS = {
   WEIGHTS_EXPORT_UNSUPPORTED: 'WEIGHTS_EXPORT_UNSUPPORTED',
   /** The tokenizer's vocabulary and the model's embedding differ in size. */
   WEIGHTS_TOKENIZER_MISMATCH: 'WEIGHTS_TOKENIZER_MISMATCH',
+  /** The target of a conversion needs numbers that the source checkpoint does not hold. */
+  WEIGHTS_LAYOUT_GAP: 'WEIGHTS_LAYOUT_GAP',
+  /** A layout fills an element of a stored tensor twice, or not at all. */
+  WEIGHTS_LAYOUT_OVERLAP: 'WEIGHTS_LAYOUT_OVERLAP',
+  /** The chosen layout has no place for a tensor of the model. */
+  WEIGHTS_LAYOUT_UNPLACED: 'WEIGHTS_LAYOUT_UNPLACED',
+  /** Megatron settings contradict each other or do not divide the model's sizes. */
+  WEIGHTS_MEGATRON_SETTINGS: 'WEIGHTS_MEGATRON_SETTINGS',
+  /** A directory is not a whole Megatron checkpoint: tracker, iteration, ranks or their contents. */
+  WEIGHTS_MEGATRON_CHECKPOINT: 'WEIGHTS_MEGATRON_CHECKPOINT',
+  /** What a Megatron checkpoint says of itself contradicts the model configuration. */
+  WEIGHTS_MEGATRON_MISMATCH: 'WEIGHTS_MEGATRON_MISMATCH',
 } as const;
