@@ -181,3 +181,55 @@ export const INDEXED_DATASET_ERRORS = {
   /** The parts of a split are not positive, or ask for more documents than there are. */
   INDEXED_DATASET_BAD_SPLIT: 'INDEXED_DATASET_BAD_SPLIT',
 } as const;
+
+/** Codes of the torch archive codec: the pickle in it, the ZIP around it, and the tensors. */
+export const TORCH_ERRORS = {
+  /** A pickle ends in the middle of an opcode, or before its last one. */
+  TORCH_PICKLE_TRUNCATED: 'TORCH_PICKLE_TRUNCATED',
+  /** A pickle has an opcode or a protocol that is unknown, or one that needs things outside of it. */
+  TORCH_PICKLE_BAD_OPCODE: 'TORCH_PICKLE_BAD_OPCODE',
+  /** A pickle does what no writer does: it takes values that are not there, or of the wrong kind. */
+  TORCH_PICKLE_MALFORMED: 'TORCH_PICKLE_MALFORMED',
+  /** A pickle asks for more values, nesting or digits than any checkpoint needs. */
+  TORCH_PICKLE_LIMIT: 'TORCH_PICKLE_LIMIT',
+  /** A pickle names a function that would run code, reach the system or load other files. */
+  TORCH_PICKLE_FORBIDDEN_GLOBAL: 'TORCH_PICKLE_FORBIDDEN_GLOBAL',
+  /** A dictionary has a key twice, or two tensors have one key path. */
+  TORCH_PICKLE_DUPLICATE_KEY: 'TORCH_PICKLE_DUPLICATE_KEY',
+  /** A pickle refers to something outside of it that is no storage, or to a storage in two ways. */
+  TORCH_PICKLE_BAD_PERSISTENT_ID: 'TORCH_PICKLE_BAD_PERSISTENT_ID',
+  /** A tensor has a shape, strides or an offset that its storage cannot hold, or an unknown type. */
+  TORCH_PICKLE_BAD_TENSOR: 'TORCH_PICKLE_BAD_TENSOR',
+  /** The file is neither a torch archive nor a torch file of the older kind. */
+  TORCH_ARCHIVE_BAD_MAGIC: 'TORCH_ARCHIVE_BAD_MAGIC',
+  /** The file is of a kind that is recognised and not read: a tar of torch 0.1, a TorchScript program. */
+  TORCH_ARCHIVE_UNSUPPORTED: 'TORCH_ARCHIVE_UNSUPPORTED',
+  /** The ZIP has no list of entries at its end: it was cut, or is none. */
+  TORCH_ARCHIVE_NO_DIRECTORY: 'TORCH_ARCHIVE_NO_DIRECTORY',
+  /** The list of entries of the ZIP contradicts itself, or could be read in two ways. */
+  TORCH_ARCHIVE_BAD_DIRECTORY: 'TORCH_ARCHIVE_BAD_DIRECTORY',
+  /** An entry of the ZIP is encrypted, compressed in an unknown way, or differs from what the list says. */
+  TORCH_ARCHIVE_BAD_ENTRY: 'TORCH_ARCHIVE_BAD_ENTRY',
+  /** The name of an entry leads out of the archive, appears twice, or is not valid. */
+  TORCH_ARCHIVE_BAD_NAME: 'TORCH_ARCHIVE_BAD_NAME',
+  /** Two entries of the ZIP share bytes. */
+  TORCH_ARCHIVE_OFFSETS_OVERLAP: 'TORCH_ARCHIVE_OFFSETS_OVERLAP',
+  /** Bytes between two entries of the ZIP belong to none. */
+  TORCH_ARCHIVE_OFFSETS_HOLE: 'TORCH_ARCHIVE_OFFSETS_HOLE',
+  /** A compressed entry is larger than allowed, or grows to another size than it declares. */
+  TORCH_ARCHIVE_INFLATED_SIZE: 'TORCH_ARCHIVE_INFLATED_SIZE',
+  /** The bytes of an entry do not have the checksum that the ZIP gives. */
+  TORCH_ARCHIVE_CRC_MISMATCH: 'TORCH_ARCHIVE_CRC_MISMATCH',
+  /** The ZIP lacks an entry that a torch archive has, or has one with content that is not allowed. */
+  TORCH_ARCHIVE_BAD_LAYOUT: 'TORCH_ARCHIVE_BAD_LAYOUT',
+  /** The archive was written by a machine of the other byte order. */
+  TORCH_ARCHIVE_WRONG_BYTE_ORDER: 'TORCH_ARCHIVE_WRONG_BYTE_ORDER',
+  /** A storage that the pickle names is not in the archive, or has another size. */
+  TORCH_ARCHIVE_STORAGE_MISMATCH: 'TORCH_ARCHIVE_STORAGE_MISMATCH',
+  /** No tensor of that name is in the archive. */
+  TORCH_ARCHIVE_TENSOR_NOT_FOUND: 'TORCH_ARCHIVE_TENSOR_NOT_FOUND',
+  /** A tensor that repeats a few elements is too large to be read out in full. */
+  TORCH_ARCHIVE_EXPANDED_TOO_LARGE: 'TORCH_ARCHIVE_EXPANDED_TOO_LARGE',
+  /** A value to be written has no place in a torch archive. */
+  TORCH_ARCHIVE_BAD_VALUE: 'TORCH_ARCHIVE_BAD_VALUE',
+} as const;
