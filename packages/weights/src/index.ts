@@ -1,7 +1,13 @@
-export type { AdapterConfig, LoraAdapter, LoraPair } from './adapter/adapter.js';
+export type {
+  AdapterAdditions,
+  AdapterConfig,
+  LoraAdapter,
+  LoraPair,
+  PeftAdapter,
+} from './adapter/adapter.js';
 export { type AdapterBase, matchAdapter } from './adapter/match-adapter.js';
 export { moduleRank, moduleScale } from './adapter/module-pattern.js';
-export { readPeftAdapter } from './adapter/read-peft.js';
+export { readAdapter, readPeftAdapter } from './adapter/read-peft.js';
 export { type WritePeftOptions, writePeftAdapter } from './adapter/write-peft.js';
 export { isPlainType, plainCodec, type TensorCodec } from './codec/tensor-codec.js';
 export { modelConfigToHf } from './config/config-to-hf.js';
@@ -12,6 +18,13 @@ export {
   parameterTable,
 } from './config/parameter-table.js';
 export { parseModelConfig } from './config/parse-config.js';
+export {
+  type HfLayoutOptions,
+  type HfStyle,
+  hfLayout,
+  hfStyleOf,
+} from './convert/hf-layout.js';
+export { logicalModel } from './convert/logical-config.js';
 export { WEIGHTS_ERRORS } from './errors.js';
 export { exportGguf, type GgufExportOptions, type GgufExportReport } from './export/export-gguf.js';
 export { exportHf } from './export/export-hf.js';
@@ -24,7 +37,13 @@ export type {
   WriteProgress,
 } from './export/write-hf-model.js';
 export { KNOWN_ARCHITECTURES, KNOWN_GGUF_ARCHITECTURES } from './families/known-families.js';
-export { type MergedTensor, type MergeReport, mergeAdapter } from './merge/merge-adapter.js';
+export {
+  type MergedTensor,
+  type MergeReport,
+  mergeAdapter,
+  mergeAdapters,
+} from './merge/merge-adapter.js';
+export type { MergeableAdapter } from './merge/plan-merge.js';
 export { type RopeConfig, type RopeFrequencies, ropeFrequencies } from './rope/frequencies.js';
 export type { ModelSource, StoredParameter } from './source/model-source.js';
 export { openModel } from './source/open-model.js';

@@ -124,18 +124,28 @@ describe('readPeftAdapter', () => {
     ],
     ['WEIGHTS_ADAPTER_TENSOR', 'not a LoRA factor', [A, B, { ...A, name: 'something' }]],
     [
-      'WEIGHTS_ADAPTER_UNSUPPORTED',
-      'adapts an embedding',
+      'WEIGHTS_ADAPTER_TENSOR',
+      'embed_tokens has only lora_A',
       [A, B, { ...A, name: 'base_model.model.model.embed_tokens.lora_embedding_A' }],
     ],
     [
-      'WEIGHTS_ADAPTER_UNSUPPORTED',
-      'DoRA',
+      'WEIGHTS_ADAPTER_TENSOR',
+      'use_dora does not ask',
       [A, B, { ...A, name: 'base_model.model.l.q_proj.lora_magnitude_vector' }],
     ],
     [
+      'WEIGHTS_ADAPTER_TENSOR',
+      'lora_bias does not ask',
+      [A, B, { ...A, name: 'base_model.model.l.q_proj.lora_B.bias' }],
+    ],
+    [
+      'WEIGHTS_ADAPTER_TENSOR',
+      'modules_to_save does not ask',
+      [A, B, { ...A, name: 'base_model.model.l.norm.weight' }],
+    ],
+    [
       'WEIGHTS_ADAPTER_UNSUPPORTED',
-      'whole embedding',
+      'also changes model.embed_tokens.weight',
       [A, B, { ...A, name: 'base_model.model.model.embed_tokens.weight' }],
     ],
   ] as [string, string, SafetensorsEntry[]][])(

@@ -35,3 +35,28 @@ export interface LoraAdapter {
   readonly config: AdapterConfig;
   readonly pairs: readonly LoraPair[];
 }
+
+/** A whole tensor that takes the place of the base's. */
+export interface Replacement {
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+/** What PEFT's LoRA may hold besides the factors of linear modules. */
+export interface AdapterAdditions {
+  /** DoRA: the learned length of each row of a linear weight, or of each column of an embedding, by module. */
+  readonly magnitudes: ReadonlyMap<string, Float32Array>;
+  /** Low-rank updates of embeddings: W' = W + scale · (B · A)ᵀ with A [rank, vocabulary], B [hidden, rank]. */
+  readonly embeddings: readonly LoraPair[];
+  /** Biases of B (`lora_bias`), by module; the scale applies to them too. */
+  readonly factorBiases: ReadonlyMap<string, Float32Array>;
+  /** Trained biases and `modules_to_save`, by parameter name. */
+  readonly replacements: ReadonlyMap<string, Replacement>;
+  /** The head keeps sharing the embedding's matrix (`ensure_weight_tying`). */
+  readonly keepsTie: boolean;
+}
+
+/** An adapter as PEFT saved it, with everything that it holds. */
+export interface PeftAdapter extends LoraAdapter {
+  readonly additions: AdapterAdditions;
+}

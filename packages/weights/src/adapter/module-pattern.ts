@@ -40,11 +40,16 @@ function matchPattern(
 function compile(pattern: string, field: string): RegExp {
   const isSafe = pattern.length <= MAX_PATTERN_CHARS && !NESTED_QUANTIFIER.test(pattern);
   try {
-    if (isSafe) return new RegExp(`^(?:.*\\.)?(?:${pattern})$`);
+    if (isSafe) return new RegExp(`^(?:.*\\.)?(?:${fromPython(pattern)})$`);
   } catch (cause) {
     throw badPattern(pattern, field, cause);
   }
   throw badPattern(pattern, field);
+}
+
+/** The few spellings of Python's `re` that JavaScript writes otherwise. */
+function fromPython(pattern: string): string {
+  return pattern.replaceAll('(?P<', '(?<').replaceAll('\\A', '^').replaceAll('\\Z', '$');
 }
 
 function badPattern(pattern: string, field: string, cause?: unknown): TuneyardError {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { AdapterConfig } from './adapter.js';
 import { matchAdapter } from './match-adapter.js';
 import { moduleRank, moduleScale } from './module-pattern.js';
-import { parsePeftConfig, peftConfigObject } from './peft-config.js';
+import { parsePeftConfig, peftConfigObject, requirePlainLora } from './peft-config.js';
 
 const CONFIG: AdapterConfig = {
   rank: 8,
@@ -68,21 +68,32 @@ describe('adapter_config.json', () => {
 
   it.each([
     ['peft_type', { peft_type: 'IA3' }],
-    ['bias', { bias: 'all' }],
-    ['use_dora', { use_dora: true }],
-    ['modules_to_save', { modules_to_save: ['lm_head'] }],
     ['fan_in_fan_out', { fan_in_fan_out: true }],
-    ['lora_bias', { lora_bias: true }],
     ['init_lora_weights', { init_lora_weights: 'pissa_niter_16' }],
     ['trainable_token_indices', { trainable_token_indices: [1] }],
     ['target_parameters', { target_parameters: ['mlp.experts.down_proj'] }],
-  ])('refuses by name what is not plain LoRA: %s', (field, fields) => {
+  ])('refuses by name what nothing here computes: %s', (field, fields) => {
     const thrown = codeOf(() => parsePeftConfig({ ...peftConfigObject(CONFIG), ...fields }, 'a'));
     expect(thrown).toContain('WEIGHTS_ADAPTER_UNSUPPORTED');
     expect(thrown).toContain(`a: ${field}`);
   });
 
   it.each([
+    ['bias', { bias: 'all' }],
+    ['use_dora', { use_dora: true }],
+    ['modules_to_save', { modules_to_save: ['lm_head'] }],
+    ['lora_bias', { lora_bias: true }],
+  ])('reads what merging knows, and refuses it by name as plain LoRA: %s', (field, fields) => {
+    const raw = { ...peftConfigObject(CONFIG), ...fields };
+    expect(parsePeftConfig(raw, 'a').config).toEqual(CONFIG);
+    const thrown = codeOf(() => requirePlainLora(raw, 'a'));
+    expect(thrown).toContain('WEIGHTS_ADAPTER_UNSUPPORTED');
+    expect(thrown).toContain(`a: ${field}`);
+  });
+
+  it.each([
+    ['bias', { bias: 'some' }],
+    ['modules_to_save', { modules_to_save: 'lm_head' }],
     ['r', { r: 0 }],
     ['r', { r: 1e6 }],
     ['lora_alpha', { lora_alpha: 'x' }],
@@ -108,6 +119,19 @@ describe('rank and scale by module', () => {
   it('divide by the root of the rank when rank-stabilized', () => {
     const module = 'model.layers.5.self_attn.q_proj';
     expect(moduleScale({ ...CONFIG, rslora: true }, module)).toBeCloseTo(16 / Math.sqrt(8), 12);
+  });
+
+  it("reads the spellings of Python's expressions", () => {
+    const module = 'model.layers.5.self_attn.q_proj';
+    for (const pattern of [
+      '(?P<layer>5)\\.self_attn.q_proj',
+      'layers.5.*\\Z',
+      '\\Amodel.*q_proj',
+    ]) {
+      expect(moduleRank({ ...CONFIG, rankPattern: { [pattern]: 3 } }, module)).toBe(3);
+    }
+    const elsewhere = { ...CONFIG, rankPattern: { 'layers.5': 3, '5.self_attn': 3, proj: 3 } };
+    expect(moduleRank(elsewhere, module)).toBe(CONFIG.rank);
   });
 
   it('refuse patterns that do not compile or could run for ever', () => {

@@ -1,8 +1,8 @@
 /**
  * `adapter_config.json` ⇄ {@link AdapterConfig}.
  *
- * Only plain LoRA on linear modules is read. Every setting that would change the arithmetic is refused by
- * name, because an adapter that is silently read as plain LoRA gives a model that is almost right.
+ * Every setting that would change the arithmetic is either read or refused by name, because an adapter that is
+ * silently read as plain LoRA gives a model that is almost right.
  * Source: PEFT 0.21 `peft/tuners/lora/config.py`; its variants are recognised to be refused.
  */
 import { TuneyardError } from '@tuneyard/core';
@@ -15,11 +15,8 @@ const MAX_RANK = 65_536;
 
 /** Settings that must be absent, null, false or empty, and what each would do. */
 const REFUSED: { readonly [key: string]: string } = {
-  use_dora: 'DoRA scales columns by learned magnitudes',
-  lora_bias: 'it adds learned biases to B',
   use_qalora: 'QALoRA pools the inputs of A',
-  fan_in_fan_out: 'it stores weights transposed',
-  modules_to_save: 'it replaces whole modules',
+  fan_in_fan_out: 'it stores weights transposed, as GPT-2 does and no family here',
   trainable_token_indices: 'it replaces rows of the embedding',
   target_parameters: 'it adapts parameters outside linear modules',
   layer_replication: 'it repeats layers of the base model',
@@ -29,6 +26,13 @@ const REFUSED: { readonly [key: string]: string } = {
   kasa_config: 'KaSA inserts a diagonal and truncates the base',
   velora_config: 'VeLoRA changes the projection of A',
   monteclora_config: 'MonteCLoRA samples around the factors',
+};
+
+/** Settings beyond plain LoRA that merging reads, and what each does. */
+const BEYOND_PLAIN: { readonly [key: string]: string } = {
+  use_dora: 'DoRA scales rows by learned magnitudes',
+  lora_bias: 'it adds learned biases to B',
+  modules_to_save: 'it replaces whole modules',
 };
 
 /** Initialisations that leave the base weights alone; the others (PiSSA, OLoRA, LoftQ, …) subtract from them. */
@@ -42,10 +46,20 @@ const HARMLESS_INITS: ReadonlySet<unknown> = new Set([
   'orthogonal',
 ]);
 
-/** The settings, and whether target modules were a pattern whose meaning only the tensors tell. */
+/** Which biases of the base an adapter trained. */
+export type TrainedBiases = 'none' | 'all' | 'lora_only';
+
+/** The settings of an adapter file. */
 export interface ParsedPeftConfig {
   readonly config: AdapterConfig;
+  /** Target modules were a pattern whose meaning only the tensors tell. */
   readonly hasTargetPattern: boolean;
+  readonly dora: boolean;
+  readonly bias: TrainedBiases;
+  readonly factorBias: boolean;
+  /** Last parts of the paths of modules that are stored whole. */
+  readonly modulesToSave: readonly string[];
+  readonly keepsTie: boolean;
 }
 
 /**
@@ -66,8 +80,15 @@ export function parsePeftConfig(raw: RawObject, where: string): ParsedPeftConfig
   if (typeof dropout !== 'number' || !(dropout >= 0 && dropout < 1)) {
     throw badField(where, 'lora_dropout', 'a number from 0 to below 1');
   }
+  const modulesToSave = raw['modules_to_save'] ?? [];
+  if (!isTextList(modulesToSave)) throw badField(where, 'modules_to_save', 'a list of texts');
   return {
     hasTargetPattern: typeof targets === 'string',
+    dora: asAdapterError(() => fields.flag('use_dora', false)),
+    bias: trainedBiases(raw, where),
+    factorBias: asAdapterError(() => fields.flag('lora_bias', false)),
+    modulesToSave: [...modulesToSave],
+    keepsTie: asAdapterError(() => fields.flag('ensure_weight_tying', false)),
     config: {
       rank,
       alpha: asAdapterError(() => fields.positiveOr('lora_alpha', 8)),
@@ -137,10 +158,6 @@ export function peftConfigObject(config: AdapterConfig): Record<string, unknown>
 function refuseOtherMethods(raw: RawObject, where: string): void {
   const type = raw['peft_type'];
   if (type !== 'LORA') throw unsupported(where, 'peft_type', `is ${show(type)}; only LORA is read`);
-  const bias = raw['bias'] ?? 'none';
-  if (bias !== 'none') {
-    throw unsupported(where, 'bias', `is ${show(bias)}; adapters that train biases are not read`);
-  }
   for (const [key, what] of Object.entries(REFUSED)) {
     if (!isOff(raw[key])) throw unsupported(where, key, `is set: ${what}`);
   }
@@ -153,6 +170,28 @@ function refuseOtherMethods(raw: RawObject, where: string): void {
       'Save the adapter in PEFT with path_initial_model_for_weight_conversion, which turns it into plain LoRA.',
     );
   }
+}
+
+/**
+ * Refuses what plain LoRA on linear modules does not have; training and generation compute nothing else.
+ *
+ * Throws: `WEIGHTS_ADAPTER_UNSUPPORTED`.
+ */
+export function requirePlainLora(raw: RawObject, where: string): void {
+  const hint = 'Merge the adapter into its base first (tuneyard merge), and use the merged model.';
+  const bias = raw['bias'] ?? 'none';
+  if (bias !== 'none') {
+    throw unsupported(where, 'bias', `is ${show(bias)}: it replaces biases of the base`, hint);
+  }
+  for (const [key, what] of Object.entries(BEYOND_PLAIN)) {
+    if (!isOff(raw[key])) throw unsupported(where, key, `is set: ${what}`, hint);
+  }
+}
+
+function trainedBiases(raw: RawObject, where: string): TrainedBiases {
+  const bias = raw['bias'] ?? 'none';
+  if (bias === 'none' || bias === 'all' || bias === 'lora_only') return bias;
+  throw badField(where, 'bias', 'none, all or lora_only');
 }
 
 function isOff(value: unknown): boolean {

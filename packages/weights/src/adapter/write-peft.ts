@@ -6,7 +6,7 @@ import { type SafetensorsEntry, writeSafetensors } from '@tuneyard/formats';
 import { plainCodec } from '../codec/tensor-codec.js';
 import type { AdapterConfig, LoraPair } from './adapter.js';
 import { peftConfigObject } from './peft-config.js';
-import { PEFT_PREFIX } from './read-peft.js';
+import { PEFT_PREFIX } from './peft-keys.js';
 
 /** Settings of {@link writePeftAdapter}. */
 export interface WritePeftOptions {
