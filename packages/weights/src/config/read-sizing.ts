@@ -7,7 +7,7 @@ import type {
   LatentRules,
   SizeRule,
 } from '../families/family-table.js';
-import { type FieldReader, isIntegerWithin } from './fields.js';
+import { type FieldReader, isIntegerWithin, MAX_SIZE_FIELD } from './fields.js';
 
 /** Sizes and switches of one model. */
 export interface ModelSizing {
@@ -45,6 +45,7 @@ export function readSizing(fields: FieldReader, table: FamilyTable): ModelSizing
     ...experts.sizes,
     tiedEmbeddings: readFlag(fields, table.tied),
     ...(latent === null ? {} : { latent }),
+    ...readExtraLayers(fields, table),
   };
   return {
     sizes,
@@ -96,6 +97,15 @@ function readSize(fields: FieldReader, rule: SizeRule): number {
   if (stated !== null) return stated;
   if (typeof rule.absent === 'number') return rule.absent;
   return fields.size(rule.keys[0] ?? '');
+}
+
+function readExtraLayers(
+  fields: FieldReader,
+  { extraLayersKey }: FamilyTable,
+): Pick<LogicalSizes, 'extraLayers'> {
+  const key = extraLayersKey ?? null;
+  const extraLayers = readCount(fields, key, { absent: 0, max: MAX_SIZE_FIELD });
+  return extraLayers === 0 ? {} : { extraLayers };
 }
 
 interface HeadInput {
@@ -212,7 +222,7 @@ function readCount(
   if (key === null) return absent;
   const value = fields.raw[key] ?? absent;
   if (isIntegerWithin(value, 0, max)) return value;
-  throw fields.invalid(key, `an integer from 0 to the number of layers (${max})`);
+  throw fields.invalid(key, `an integer from 0 to ${max}`);
 }
 
 function readLayerList(fields: FieldReader, key: string | null, layers: number): readonly number[] {

@@ -76,6 +76,8 @@ export interface LogicalSizes {
   readonly tiedEmbeddings: boolean;
   /** Only with multi-head latent attention. */
   readonly latent?: LatentSizes;
+  /** Layers after the last that predict further tokens (DeepSeek-V3); conversions leave their tensors out. Absent: none. */
+  readonly extraLayers?: number;
 }
 
 /** A model without numbers. */
