@@ -71,7 +71,8 @@ export class RandomAccessFile {
   }
 
   get #isUnusable(): boolean {
-    return this.#isClosed || (this.#parent?.#isUnusable ?? false);
+    if (this.#isClosed || this.#parent === null) return this.#isClosed;
+    return this.#parent.#isUnusable;
   }
 
   /**
