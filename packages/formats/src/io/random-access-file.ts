@@ -19,22 +19,12 @@ export class RandomAccessFile {
   /** Bytes in the file when it was opened. */
   readonly size: number;
   readonly #handle: FileHandle;
-  /** Offset in the real file of position 0, and the file that a slice is part of. */
-  readonly #base: number;
-  readonly #parent: RandomAccessFile | null;
   #isClosed = false;
 
-  private constructor(
-    path: string,
-    size: number,
-    handle: FileHandle,
-    slice: { readonly base: number; readonly parent: RandomAccessFile } | null = null,
-  ) {
+  private constructor(path: string, size: number, handle: FileHandle) {
     this.path = path;
     this.size = size;
     this.#handle = handle;
-    this.#base = slice?.base ?? 0;
-    this.#parent = slice?.parent ?? null;
   }
 
   /**
@@ -57,31 +47,12 @@ export class RandomAccessFile {
   }
 
   /**
-   * A range of the file as a file of its own, for formats that are stored inside of others: positions count from its
-   * first byte. It reads as long as this file is open, and closing it does nothing to this one.
-   *
-   * Throws: `FILE_SHORT_READ` when the range reaches past the end.
-   */
-  slice(offset: number, byteLength: number): RandomAccessFile {
-    if (offset + byteLength > this.size) {
-      this.#failShort(offset, byteLength, Math.max(0, this.size - offset));
-    }
-    const base = this.#base + offset;
-    return new RandomAccessFile(this.path, byteLength, this.#handle, { base, parent: this });
-  }
-
-  get #isUnusable(): boolean {
-    if (this.#isClosed || this.#parent === null) return this.#isClosed;
-    return this.#parent.#isUnusable;
-  }
-
-  /**
    * Fills the whole of `dst` with the bytes that start at `position`.
    *
    * Mutates: `dst`. Throws: `FILE_SHORT_READ` when the file ends earlier, `FILE_CLOSED` after close.
    */
   async readExact(dst: Uint8Array, position: number): Promise<void> {
-    if (this.#isUnusable) {
+    if (this.#isClosed) {
       throw new TuneyardError(FILE_ERRORS.FILE_CLOSED, `${this.path} was read after close`, {
         category: 'internal',
         details: { path: this.path },
@@ -89,10 +60,8 @@ export class RandomAccessFile {
     }
     let done = 0;
     while (done < dst.length) {
-      const wanted = Math.min(dst.length - done, READ_BYTES_MAX);
-      const length = this.#parent === null ? wanted : this.#withinSlice(wanted, position + done);
-      const bytesRead =
-        length === 0 ? 0 : await this.#readOnce(dst, done, { length, position: position + done });
+      const length = Math.min(dst.length - done, READ_BYTES_MAX);
+      const bytesRead = await this.#readOnce(dst, done, { length, position: position + done });
       if (bytesRead === 0) this.#failShort(position, dst.length, done);
       done += bytesRead;
     }
@@ -113,17 +82,11 @@ export class RandomAccessFile {
     range: { length: number; position: number },
   ): Promise<number> {
     try {
-      const position = this.#base + range.position;
-      const { bytesRead } = await this.#handle.read(dst, offset, range.length, position);
+      const { bytesRead } = await this.#handle.read(dst, offset, range.length, range.position);
       return bytesRead;
     } catch (error) {
       throw fileError(error, 'read', this.path);
     }
-  }
-
-  /** A slice ends where it ends, whatever follows it in the file. */
-  #withinSlice(wanted: number, position: number): number {
-    return Math.min(wanted, Math.max(0, this.size - position));
   }
 
   #failShort(position: number, wanted: number, found: number): never {
@@ -141,7 +104,7 @@ export class RandomAccessFile {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (this.#parent === null) await this.#handle.close();
+    await this.#handle.close();
   }
 
   /** Same as {@link close}, for `await using`. */

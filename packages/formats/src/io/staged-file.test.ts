@@ -67,27 +67,6 @@ describe('RandomAccessFile', () => {
     await expect(file.readFresh(5, position)).rejects.toMatchObject({ code: 'FILE_SHORT_READ' });
   });
 
-  it('gives a range as a file of its own, which ends where the range ends', async () => {
-    const path = join(directory, 'outer');
-    await writeFile(path, 'abcdefghij');
-    await using file = await RandomAccessFile.open(path);
-    const slice = file.slice(2, 6);
-    const inner = slice.slice(1, 4);
-    expect(inner.size).toBe(4);
-    expect(Buffer.from(await inner.readFresh(4, 0)).toString()).toBe('defg');
-    expect(Buffer.from(await slice.readFresh(2, 4)).toString()).toBe('gh');
-    await expect(inner.readFresh(2, 3)).rejects.toMatchObject({ code: 'FILE_SHORT_READ' });
-    await expect(inner.readExact(new Uint8Array(5), 0)).rejects.toMatchObject({
-      code: 'FILE_SHORT_READ',
-    });
-    expect(() => slice.slice(3, 4)).toThrow(/wanted 4 bytes at offset 3, found 3/);
-    await inner.close();
-    await expect(inner.readFresh(1, 0)).rejects.toMatchObject({ code: 'FILE_CLOSED' });
-    expect(Buffer.from(await file.readFresh(1, 9)).toString()).toBe('j');
-    await file.close();
-    await expect(slice.readFresh(1, 0)).rejects.toMatchObject({ code: 'FILE_CLOSED' });
-  });
-
   it('refuses a range beyond the file before it allocates', async () => {
     const path = join(directory, 'small');
     await writeFile(path, 'abc');
