@@ -233,3 +233,37 @@ export const TORCH_ERRORS = {
   /** A value to be written has no place in a torch archive. */
   TORCH_ARCHIVE_BAD_VALUE: 'TORCH_ARCHIVE_BAD_VALUE',
 } as const;
+
+/** Codes of the reader of distributed checkpoints. */
+export const DCP_ERRORS = {
+  /** The directory holds no distributed checkpoint. */
+  DCP_NOT_FOUND: 'DCP_NOT_FOUND',
+  /** The metadata of a distributed checkpoint are malformed. */
+  DCP_BAD_METADATA: 'DCP_BAD_METADATA',
+  /** The checkpoint is in a form that is not read: another backend, compressed items. */
+  DCP_UNSUPPORTED: 'DCP_UNSUPPORTED',
+  /** A file of a distributed checkpoint has a name that could lead out of its directory. */
+  DCP_BAD_PATH: 'DCP_BAD_PATH',
+  /** A file that the metadata of a distributed checkpoint name is not there. */
+  DCP_FILE_MISSING: 'DCP_FILE_MISSING',
+  /** An entry of a distributed checkpoint reaches past the end of its file. */
+  DCP_ITEM_OUT_OF_FILE: 'DCP_ITEM_OUT_OF_FILE',
+  /** Two entries of a distributed checkpoint share bytes of a file. */
+  DCP_ITEMS_OVERLAP: 'DCP_ITEMS_OVERLAP',
+  /** The metadata do not say where a tensor's chunk, or an object, is stored. */
+  DCP_ITEM_MISSING: 'DCP_ITEM_MISSING',
+  /** A chunk reaches out of the shape of its tensor. */
+  DCP_CHUNK_OUT_OF_BOUNDS: 'DCP_CHUNK_OUT_OF_BOUNDS',
+  /** Two chunks of a tensor have elements in common. */
+  DCP_CHUNKS_OVERLAP: 'DCP_CHUNKS_OVERLAP',
+  /** The chunks of a tensor do not cover it. */
+  DCP_CHUNKS_INCOMPLETE: 'DCP_CHUNKS_INCOMPLETE',
+  /** The chunks of a tensor are cut in a way that cannot be checked with bounded work. */
+  DCP_CHUNKS_IRREGULAR: 'DCP_CHUNKS_IRREGULAR',
+  /** What an entry's bytes hold differs in type or shape from what the metadata say. */
+  DCP_CHUNK_MISMATCH: 'DCP_CHUNK_MISMATCH',
+  /** Parts of one tensor disagree about its type or shape. */
+  DCP_PARTS_DISAGREE: 'DCP_PARTS_DISAGREE',
+  /** No tensor or object of that name is in the checkpoint. */
+  DCP_ENTRY_NOT_FOUND: 'DCP_ENTRY_NOT_FOUND',
+} as const;

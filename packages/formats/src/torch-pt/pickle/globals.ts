@@ -59,6 +59,9 @@ const FORBIDDEN_NAMES = new Set([
   'numpy.loadtxt',
 ]);
 
+/** Gives a memory layout by its name; the metadata of every distributed checkpoint are full of it. */
+const LAYOUT_BY_NAME = 'torch.serialization._get_layout';
+
 /** What may be named of the builtins; `getattr` only as a way to name an enum member. */
 const BUILTINS = new Set(
   (
@@ -108,6 +111,7 @@ export function isForbiddenGlobal(module: string, name: string): boolean {
   if (parts.some((part) => part.startsWith('__'))) return true;
   const full = `${module}.${name}`;
   if (FORBIDDEN_NAMES.has(full)) return true;
+  if (full === LAYOUT_BY_NAME) return false;
   return FORBIDDEN_PREFIXES.some((prefix) => full === prefix || full.startsWith(`${prefix}.`));
 }
 
