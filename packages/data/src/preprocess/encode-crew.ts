@@ -1,8 +1,7 @@
 /** Whoever encodes units: threads of a pool, or this thread. */
-
 import type { EncodeSettings } from './encode-settings.js';
 import { type PartSummary, writePart } from './part-file.js';
-import { UnitEncoder, type UnitTask } from './unit-encoder.js';
+import type { UnitEncoder, UnitTask } from './unit-encoder.js';
 import { WorkerPool } from './worker-pool.js';
 
 /** A unit to encode and where its part goes. */
@@ -12,40 +11,64 @@ export interface PartTask extends UnitTask {
 
 /** Takes units one by one. */
 export interface EncodeCrew {
-  /** Resolves when the unit is handed over; `done` when its part is committed. */
+  /** Resolves when the next unit can be given; `done` when the part of this one is committed. */
   run(task: PartTask): Promise<{ readonly done: Promise<PartSummary> }>;
   close(): Promise<void>;
 }
 
-/** Opens a crew of `workers` threads; 0 = this thread. Throws: the codes of tokenizers, templates and handlers. */
-export async function openEncodeCrew(
-  settings: EncodeSettings,
-  workers: number,
-  signal?: AbortSignal,
-): Promise<EncodeCrew> {
-  if (workers > 0) {
-    const entry = './worker-pool-entry';
-    const pool = new WorkerPool<PartTask, PartSummary>({ size: workers, entry, settings });
-    return {
-      run: (task) => pool.run(task, task.unit.kind === 'records' ? [task.unit.bytes.buffer] : []),
-      close: () => pool.close(),
-    };
-  }
-  const encoder = await UnitEncoder.open(settings);
+/** Starts a crew of threads; each opens tokenizer, template and handlers by itself. */
+export function startThreads(settings: EncodeSettings, workers: number): EncodeCrew {
+  const entry = './worker-pool-entry';
+  const pool = new WorkerPool<PartTask, PartSummary>({ size: workers, entry, settings });
+  return {
+    run: (task) => pool.run(task, task.unit.kind === 'records' ? [task.unit.bytes.buffer] : []),
+    close: () => pool.close(),
+  };
+}
+
+/** A crew of this thread alone. */
+export function crewOfOne(unitEncoder: UnitEncoder, signal?: AbortSignal): EncodeCrew {
+  const encoder = new PartEncoder(unitEncoder);
   return {
     run: async (task) => {
-      // To the end before the next is taken: two units at once would only share the thread.
-      const ended = await encoder
-        .encode(task, signal)
-        .then((unit) => writePart(task.partPath, unit))
-        .then(
-          (summary) => () => summary,
-          (error: unknown) => () => {
-            throw error;
-          },
-        );
-      return { done: Promise.resolve().then(ended) };
+      const done = encoder.encode(task, signal);
+      done.catch(() => undefined);
+      await encoder.free;
+      return { done };
     },
     close: () => Promise.resolve(),
   };
+}
+
+/** Encodes units into part files. While a part goes to disk the next unit is encoded, but no more than that. */
+export class PartEncoder {
+  readonly #encoder: UnitEncoder;
+  #writing: Promise<unknown> = Promise.resolve();
+  #free: Promise<unknown> = Promise.resolve();
+
+  constructor(encoder: UnitEncoder) {
+    this.#encoder = encoder;
+  }
+
+  /** Settles when the next unit can be given. */
+  get free(): Promise<unknown> {
+    return this.#free;
+  }
+
+  /** Resolves when the part is committed. */
+  async encode(task: PartTask, signal?: AbortSignal): Promise<PartSummary> {
+    const encoding = this.#encoder.encode(task, signal);
+    const before = this.#writing;
+    // One part in memory besides the one that is encoded.
+    this.#free = Promise.allSettled([encoding, before]);
+    const writing = encoding.then(async (unit) => {
+      await before;
+      return await writePart(task.partPath, unit);
+    });
+    this.#writing = writing.then(
+      () => undefined,
+      () => undefined,
+    );
+    return await writing;
+  }
 }

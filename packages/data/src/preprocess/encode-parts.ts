@@ -8,8 +8,8 @@ import { defined, throwIfAborted } from '@tuneyard/core';
 import type { DataFile } from '../readers/data-file.js';
 import { planReadUnits } from '../readers/plan-read-units.js';
 import type { ReadUnit } from '../readers/read-unit.js';
-import { type EncodeCrew, openEncodeCrew, type PartTask } from './encode-crew.js';
-import type { EncodeSettings } from './encode-settings.js';
+import { crewOfOne, type EncodeCrew, type PartTask, startThreads } from './encode-crew.js';
+import type { EncodeSettings, OpenedEncoding } from './encode-settings.js';
 import { openJobDirectory, partPath } from './job-directory.js';
 import { type PartSummary, readPartSummary } from './part-file.js';
 import { UnitEncoder } from './unit-encoder.js';
@@ -24,6 +24,8 @@ export interface EncodeInput {
 /** What {@link encodeParts} does. */
 export interface EncodePartsOptions {
   readonly settings: EncodeSettings;
+  /** Opens on this thread what the settings name, while other threads do the same; throws when the job makes no sense. */
+  readonly open: () => Promise<OpenedEncoding>;
   /** One per data set of the settings. */
   readonly inputs: readonly EncodeInput[];
   /** Kept until the job is done: parts of an interrupted run are taken up again. */
@@ -58,12 +60,13 @@ export interface Part extends PartSummary {
 export async function encodeParts(options: EncodePartsOptions): Promise<Part[][]> {
   const startedAt = await openJobDirectory(options.workDir, options);
   const settings = { ...options.settings, startedAt };
-  const crew = await openEncodeCrew(settings, options.workers, options.signal);
+  const threads = options.workers === 0 ? null : startThreads(settings, options.workers);
   try {
-    const run = new EncodeRun(options, crew);
-    return await run.execute();
+    const encoding = await options.open();
+    const crew = threads ?? crewOfOne(UnitEncoder.of(settings, encoding), options.signal);
+    return await new EncodeRun(options, crew).execute();
   } finally {
-    await crew.close();
+    await threads?.close();
   }
 }
 

@@ -26,6 +26,7 @@ import { type EncodeInput, type EncodeProgress, encodeParts } from './encode-par
 import {
   type EncodeSettings,
   type MediaSettings,
+  type OpenedEncoding,
   openEncoding,
   type TemplateSettings,
 } from './encode-settings.js';
@@ -130,9 +131,6 @@ const MIN_THREADED_BYTES = 8 * 1024 * 1024;
  * `DATA_MIXED_KINDS` when handlers write different fields; `CANCELLED`. Nothing is written then.
  */
 export async function preprocess(options: PreprocessOptions): Promise<PreprocessResult> {
-  const encoding = await openEncoding(options);
-  const handlers = options.datasets.map(({ handler }) => openRowHandler(handler, encoding));
-  const { kind, fields } = sameKind(handlers, options.datasets);
   const inputs = await findInputs(options);
   const bytes = inputs.flatMap((input) => input.files).reduce((sum, file) => sum + file.bytes, 0);
   const unitBytes =
@@ -140,8 +138,13 @@ export async function preprocess(options: PreprocessOptions): Promise<Preprocess
     Math.min(MAX_UNIT_BYTES, Math.max(MIN_UNIT_BYTES, Math.ceil(bytes / UNITS)));
   const workers = options.workers ?? defaultWorkers(bytes, unitBytes);
   let reusedParts = 0;
+  let job: OpenedJob | null = null;
   const parts = await encodeParts({
     settings: encodeSettingsOf(options),
+    open: async () => {
+      job = openJob(options, await openEncoding(options));
+      return job.encoding;
+    },
     inputs,
     workDir: options.workDir,
     workers,
@@ -152,6 +155,7 @@ export async function preprocess(options: PreprocessOptions): Promise<Preprocess
       options.onProgress?.({ phase: 'encode', ...progress });
     },
   });
+  const { encoding, handlers, kind, fields } = defined(job as OpenedJob | null, 'an open job');
   const survey = await surveyParts(parts, {
     sources: options.datasets.map(({ spec }) => spec.name),
     fields: fields.length,
@@ -179,13 +183,23 @@ export async function preprocess(options: PreprocessOptions): Promise<Preprocess
   };
 }
 
+interface OpenedJob extends Pick<RowHandler, 'kind' | 'fields'> {
+  readonly encoding: OpenedEncoding;
+  readonly handlers: readonly RowHandler[];
+}
+
+function openJob({ datasets }: PreprocessOptions, encoding: OpenedEncoding): OpenedJob {
+  const handlers = datasets.map(({ handler }) => openRowHandler(handler, encoding));
+  return { encoding, handlers, ...sameKind(handlers, datasets) };
+}
+
 function sameKind(
   handlers: readonly RowHandler[],
   datasets: readonly PreprocessDataset[],
 ): Pick<RowHandler, 'kind' | 'fields'> {
   const first = defined(handlers[0], 'the first data set of a job');
   const other = handlers.findIndex((handler) => handler.fields.join() !== first.fields.join());
-  if (other < 0) return first;
+  if (other < 0) return { kind: first.kind, fields: first.fields };
   throw new TuneyardError(
     DATA_ERRORS.DATA_MIXED_KINDS,
     `${datasets[0]?.spec.name} is written by ${first.name} as ${first.fields.join(', ')}, ` +

@@ -22,7 +22,7 @@ import {
 } from '../report/report-accumulator.js';
 import { cutDocument } from './cut-document.js';
 import { DialogueMedia, type MediaRows } from './dialogue-media.js';
-import { type EncodeSettings, openEncoding } from './encode-settings.js';
+import { type EncodeSettings, type OpenedEncoding, openEncoding } from './encode-settings.js';
 import { Int32List } from './int32-list.js';
 import { DIGEST_BYTES, type UnitTokens } from './part-file.js';
 
@@ -65,7 +65,11 @@ export class UnitEncoder {
 
   /** Opens tokenizer, template and handlers. Throws: their codes. */
   static async open(settings: EncodeSettings): Promise<UnitEncoder> {
-    const encoding = await openEncoding(settings);
+    return UnitEncoder.of(settings, await openEncoding(settings));
+  }
+
+  /** As {@link open}, with what is open already. */
+  static of(settings: EncodeSettings, encoding: OpenedEncoding): UnitEncoder {
     const handlers = settings.datasets.map(({ handler }) => openRowHandler(handler, encoding));
     const { media } = settings;
     const opened =

@@ -2,9 +2,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { defined, serializeError } from '@tuneyard/core';
 import { DATA_ERRORS } from '../errors.js';
-import type { PartTask } from './encode-crew.js';
+import { PartEncoder, type PartTask } from './encode-crew.js';
 import type { EncodeSettings } from './encode-settings.js';
-import { type PartSummary, writePart } from './part-file.js';
+import type { PartSummary } from './part-file.js';
 import { UnitEncoder } from './unit-encoder.js';
 import type { FromWorker, ToWorker } from './worker-pool.js';
 
@@ -13,18 +13,19 @@ const port = defined(parentPort, 'the port of a worker thread');
 const send = (message: FromWorker<PartSummary>): void => port.postMessage(message);
 
 try {
-  const encoder = await UnitEncoder.open(workerData as EncodeSettings);
-  port.on('message', ({ task }: ToWorker<PartTask>) => void run(encoder, task));
-  send({ type: 'ready' });
+  const encoder = new PartEncoder(await UnitEncoder.open(workerData as EncodeSettings));
+  port.on('message', (message: ToWorker<PartTask>) => void run(encoder, message));
+  send({ type: 'free' });
 } catch (error) {
-  send({ type: 'error', error: serializeError(error, DATA_ERRORS.DATA_WORKER_FAILED) });
+  send({ type: 'error', id: null, error: serializeError(error, DATA_ERRORS.DATA_WORKER_FAILED) });
 }
 
-async function run(encoder: UnitEncoder, task: PartTask): Promise<void> {
+async function run(encoder: PartEncoder, { id, task }: ToWorker<PartTask>): Promise<void> {
+  const done = encoder.encode(task);
+  void encoder.free.then(() => send({ type: 'free' }));
   try {
-    const tokens = await encoder.encode(task);
-    send({ type: 'result', result: await writePart(task.partPath, tokens) });
+    send({ type: 'result', id, result: await done });
   } catch (error) {
-    send({ type: 'error', error: serializeError(error, DATA_ERRORS.DATA_WORKER_FAILED) });
+    send({ type: 'error', id, error: serializeError(error, DATA_ERRORS.DATA_WORKER_FAILED) });
   }
 }

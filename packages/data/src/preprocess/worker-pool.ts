@@ -12,14 +12,18 @@ import { DATA_ERRORS } from '../errors.js';
 
 /** From the pool to a worker. */
 export interface ToWorker<Task> {
+  readonly id: number;
   readonly task: Task;
 }
 
-/** From a worker to the pool: `ready` once after start, then one message per task. */
+/**
+ * From a worker to the pool: `free` when it can take a task, first after its start; one result or error per task; an
+ * error without id when it cannot start.
+ */
 export type FromWorker<Result> =
-  | { readonly type: 'ready' }
-  | { readonly type: 'result'; readonly result: Result }
-  | { readonly type: 'error'; readonly error: SerializedError };
+  | { readonly type: 'free' }
+  | { readonly type: 'result'; readonly id: number; readonly result: Result }
+  | { readonly type: 'error'; readonly id: number | null; readonly error: SerializedError };
 
 /** What a pool is made of. */
 export interface WorkerPoolOptions {
@@ -32,10 +36,13 @@ export interface WorkerPoolOptions {
 
 interface PooledWorker<Result> {
   readonly worker: Worker;
-  settle: {
-    readonly resolve: (result: Result) => void;
-    readonly reject: (error: Error) => void;
-  } | null;
+  /** By the number of the task. */
+  readonly tasks: Map<number, Settle<Result>>;
+}
+
+interface Settle<Result> {
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** Runs tasks on a fixed number of threads. */
@@ -49,6 +56,7 @@ export class WorkerPool<Task, Result> {
   }[] = [];
   #failure: Error | null = null;
   #isClosed = false;
+  #count = 0;
 
   constructor(options: WorkerPoolOptions) {
     this.size = options.size;
@@ -66,12 +74,13 @@ export class WorkerPool<Task, Result> {
     transfer: readonly ArrayBuffer[] = [],
   ): Promise<{ readonly done: Promise<Result> }> {
     const pooled = await this.#takeFree();
+    const id = this.#count++;
     const done = new Promise<Result>((resolve, reject) => {
-      pooled.settle = { resolve, reject };
+      pooled.tasks.set(id, { resolve, reject });
     });
     // A caller that stops at another task's error never looks at this one.
     done.catch(() => undefined);
-    pooled.worker.postMessage({ task } satisfies ToWorker<Task>, [...transfer]);
+    pooled.worker.postMessage({ id, task } satisfies ToWorker<Task>, [...transfer]);
     return { done };
   }
 
@@ -83,7 +92,7 @@ export class WorkerPool<Task, Result> {
 
   #start(options: WorkerPoolOptions): void {
     const worker = startThread(options);
-    const pooled: PooledWorker<Result> = { worker, settle: null };
+    const pooled: PooledWorker<Result> = { worker, tasks: new Map() };
     this.#workers.push(pooled);
     worker.on('message', (message: FromWorker<Result>) => this.#onMessage(pooled, message));
     worker.on('error', (error) => this.#fail(pooled, workerFailed(error.message, error)));
@@ -93,26 +102,27 @@ export class WorkerPool<Task, Result> {
   }
 
   #onMessage(pooled: PooledWorker<Result>, message: FromWorker<Result>): void {
-    const { settle } = pooled;
-    pooled.settle = null;
-    if (message.type === 'error') {
-      const error = reviveError(message.error);
-      if (settle === null) {
-        this.#fail(pooled, error);
-        return;
-      }
-      settle.reject(error);
-    } else if (message.type === 'result') settle?.resolve(message.result);
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free.push(pooled);
-    else next.resolve(pooled);
+    if (message.type === 'free') {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free.push(pooled);
+      else next.resolve(pooled);
+      return;
+    }
+    if (message.id === null) {
+      if (message.type === 'error') this.#fail(pooled, reviveError(message.error));
+      return;
+    }
+    const settle = pooled.tasks.get(message.id);
+    pooled.tasks.delete(message.id);
+    if (message.type === 'result') settle?.resolve(message.result);
+    else settle?.reject(reviveError(message.error));
   }
 
   /** A worker that cannot start or has died ends the pool: the rest would only work on what is lost. */
   #fail(pooled: PooledWorker<Result>, error: Error): void {
     this.#failure ??= error;
-    pooled.settle?.reject(error);
-    pooled.settle = null;
+    for (const settle of pooled.tasks.values()) settle.reject(error);
+    pooled.tasks.clear();
     for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
   }
 
