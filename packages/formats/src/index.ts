@@ -3,6 +3,7 @@ export {
   GGUF_ERRORS,
   INDEXED_DATASET_ERRORS,
   SAFETENSORS_ERRORS,
+  TORCH_ERRORS,
 } from './errors.js';
 export type { GgufTensor } from './gguf/header.js';
 export type { GgufFixedType } from './gguf/layout.js';
@@ -49,3 +50,27 @@ export {
   writeSafetensors,
   writeShardedSafetensors,
 } from './safetensors/writer.js';
+export { TORCH_DTYPES, type TorchDtypeFacts } from './torch-pt/dtypes.js';
+export {
+  type ParsedPickle,
+  type ParsePickleOptions,
+  parsePickle,
+} from './torch-pt/pickle/pickle-reader.js';
+export { TorchArchiveReader, type TorchTensor } from './torch-pt/reader.js';
+export type {
+  TorchBytes,
+  TorchDict,
+  TorchEntry,
+  TorchFloat,
+  TorchGlobal,
+  TorchList,
+  TorchNamespace,
+  TorchNode,
+  TorchObject,
+  TorchParameter,
+  TorchSet,
+  TorchStorage,
+  TorchTensorValue,
+  TorchTuple,
+  TorchValue,
+} from './torch-pt/value.js';

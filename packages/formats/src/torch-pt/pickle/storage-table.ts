@@ -45,28 +45,38 @@ export class StorageTable {
       const what = typeof tag === 'string' ? quoteName(tag) : 'another thing';
       throw this.#bad(`a persistent id names ${what}, not a storage`);
     }
-    if (storageClass === null || typeof storageClass !== 'object') throw this.#badFields();
-    if (storageClass.kind !== 'global') throw this.#badFields();
-    if (typeof key !== 'string' || typeof location !== 'string') throw this.#badFields();
-    if (typeof numel !== 'number' || numel < 0) throw this.#badFields();
+    const isNamed = typeof key === 'string' && typeof location === 'string';
+    if (!isNamed || typeof numel !== 'number' || numel < 0) {
+      throw this.#bad('a storage lacks its key, location or number of elements');
+    }
     if (view !== undefined && view !== null) {
       throw this.#bad(`storage ${quoteName(key)} is a view of another, as torch 0.x wrote them`);
     }
-    const { module, name } = storageClass;
-    const elementBytes =
-      module === 'torch' || module === 'torch.storage' ? storageElementBytes(name) : null;
-    if (elementBytes === null) {
-      throw this.#bad(`storage ${quoteName(key)} has the unknown type ${quoteName(name)}`);
-    }
-    const byteLength = numel * elementBytes;
+    const type = this.#typeOf(storageClass, key);
+    const byteLength = numel * type.elementBytes;
     if (!Number.isSafeInteger(byteLength)) {
       throw this.#bad(`storage ${quoteName(key)} of ${numel} elements is too large to address`);
     }
+    const { module, name } = type;
     return { kind: 'storage', storageClass: name, module, key, location, numel, byteLength };
   }
 
-  #badFields(): TuneyardError {
-    return this.#bad('a storage lacks its type, key, location or number of elements');
+  #typeOf(
+    storageClass: TorchValue | undefined,
+    key: string,
+  ): { module: string; name: string; elementBytes: number } {
+    if (
+      storageClass !== null &&
+      typeof storageClass === 'object' &&
+      storageClass.kind === 'global'
+    ) {
+      const { module, name } = storageClass;
+      const isTorch = module === 'torch' || module === 'torch.storage';
+      const elementBytes = isTorch ? storageElementBytes(name) : null;
+      if (elementBytes !== null) return { module, name, elementBytes };
+      throw this.#bad(`storage ${quoteName(key)} has the unknown type ${quoteName(name)}`);
+    }
+    throw this.#bad(`storage ${quoteName(key)} lacks its type`);
   }
 
   #bad(message: string): TuneyardError {

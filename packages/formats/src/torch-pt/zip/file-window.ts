@@ -1,0 +1,23 @@
+/** A range of a file that is read as if it were a file of its own. */
+import type { RandomAccessFile } from '../../io/random-access-file.js';
+
+/** An archive may lie inside a larger file, as in the files of a distributed checkpoint. */
+export interface FileWindow {
+  readonly file: RandomAccessFile;
+  /** Offset in the file of the window's first byte. */
+  readonly begin: number;
+  /** Bytes of the window. */
+  readonly size: number;
+  /** Names the file, and the window when it is not the whole file, in messages. */
+  readonly where: string;
+}
+
+/** Reads bytes of the window. Throws: `FILE_SHORT_READ` before allocating when the window does not have them. */
+export async function readWindow(
+  window: FileWindow,
+  at: number,
+  byteLength: number,
+): Promise<Buffer> {
+  const bytes = await window.file.readFresh(byteLength, window.begin + at);
+  return Buffer.from(bytes.buffer);
+}
