@@ -32,6 +32,8 @@ export const WEIGHTS_ERRORS = {
   WEIGHTS_ADAPTER_TENSOR: 'WEIGHTS_ADAPTER_TENSOR',
   /** The adapter does not fit the base model. */
   WEIGHTS_ADAPTER_MISMATCH: 'WEIGHTS_ADAPTER_MISMATCH',
+  /** Modules that the target joins into one have different A matrices, and stacking them was not allowed. */
+  WEIGHTS_ADAPTER_NOT_SHARED: 'WEIGHTS_ADAPTER_NOT_SHARED',
   /** A result holds an infinity or a NaN. */
   WEIGHTS_NON_FINITE: 'WEIGHTS_NON_FINITE',
   /** The output directory already holds a model. */
@@ -52,4 +54,6 @@ export const WEIGHTS_ERRORS = {
   WEIGHTS_MEGATRON_CHECKPOINT: 'WEIGHTS_MEGATRON_CHECKPOINT',
   /** What a Megatron checkpoint says of itself contradicts the model configuration. */
   WEIGHTS_MEGATRON_MISMATCH: 'WEIGHTS_MEGATRON_MISMATCH',
+  /** A weights file became shorter while it was read. */
+  WEIGHTS_FILE_CHANGED: 'WEIGHTS_FILE_CHANGED',
 } as const;

@@ -28,8 +28,17 @@ export { logicalModel } from './convert/logical-config.js';
 export { WEIGHTS_ERRORS } from './errors.js';
 export { exportGguf, type GgufExportOptions, type GgufExportReport } from './export/export-gguf.js';
 export { exportHf } from './export/export-hf.js';
-export type { GgufTokenizerFields } from './export/gguf-metadata.js';
-export { GGUF_EXPORT_TYPES, type GgufExportType, type TypeFallback } from './export/gguf-plan.js';
+export {
+  GGUF_EXPORT_TYPES,
+  type GgufExportType,
+  type TypeFallback,
+} from './export/gguf/element-types.js';
+export {
+  convertHfToGguf,
+  type HfToGgufOptions,
+  type HfToGgufReport,
+} from './export/gguf/hf-to-gguf.js';
+export type { GgufTokenizerFields } from './export/gguf/metadata.js';
 export type {
   ExtraFile,
   HfWriteOptions,

@@ -10,6 +10,8 @@ export interface NamedTensor {
   readonly type: GgmlTypeName;
   readonly shape: readonly number[];
   readonly bytes: Uint8Array;
+  /** Where in the tensor the values begin, when they are a part of it; for messages. */
+  readonly firstElement?: number;
 }
 
 /** Number of elements of a shape. */
@@ -34,28 +36,34 @@ export function narrowTensor(
     readonly name: string;
     readonly shape: readonly number[];
     readonly values: Float32Array;
+    readonly firstElement?: number;
   },
   type: GgmlTypeName,
   codec: TensorCodec,
 ): Uint8Array {
-  const { name, values } = tensor;
+  const { values } = tensor;
   if (!isPlainType(type)) {
     const raw = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    requireFinite(name, firstNonFinite(raw, 'f32'), type, values);
+    requireFinite(tensor, firstNonFinite(raw, 'f32'), type);
   }
   const bytes = codec.fromF32(type, values, tensor.shape.at(-1) ?? 1);
-  if (isPlainType(type)) requireFinite(name, firstNonFinite(bytes, type), type, values);
+  if (isPlainType(type)) requireFinite(tensor, firstNonFinite(bytes, type), type);
   return bytes;
 }
 
 function requireFinite(
-  name: string,
-  index: number,
+  tensor: {
+    readonly name: string;
+    readonly values: Float32Array;
+    readonly firstElement?: number;
+  },
+  found: number,
   type: GgmlTypeName,
-  values: Float32Array,
 ): void {
-  if (index < 0) return;
-  const value = values[index] ?? Number.NaN;
+  if (found < 0) return;
+  const { name, values, firstElement = 0 } = tensor;
+  const value = values[found] ?? Number.NaN;
+  const index = firstElement + found;
   const isOverflow = Number.isFinite(value);
   throw new TuneyardError(
     WEIGHTS_ERRORS.WEIGHTS_NON_FINITE,

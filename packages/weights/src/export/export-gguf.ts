@@ -1,22 +1,17 @@
 /** Writes any opened model as one GGUF file that llama.cpp loads. */
-import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { TuneyardError, throwIfAborted } from '@tuneyard/core';
+import { throwIfAborted } from '@tuneyard/core';
 import { type GgufEntry, writeGguf } from '@tuneyard/formats';
 import { plainCodec, type TensorCodec } from '../codec/tensor-codec.js';
 import type { ModelConfig } from '../config/model-config.js';
-import { WEIGHTS_ERRORS } from '../errors.js';
 import { gatherRows, interleavedFromHalfSplit } from '../kernels/row-permutation.js';
 import { llama3Factors } from '../rope/frequencies.js';
 import type { ModelSource, StoredParameter } from '../source/model-source.js';
 import { castTensor } from './cast-tensor.js';
-import { type GgufTokenizerFields, ggufMetadata } from './gguf-metadata.js';
-import {
-  type GgufExportType,
-  type PlannedTensor,
-  planGguf,
-  type TypeFallback,
-} from './gguf-plan.js';
+import type { GgufExportType, TypeFallback } from './gguf/element-types.js';
+import { type GgufTokenizerFields, ggufMetadata } from './gguf/metadata.js';
+import { type PlannedTensor, planGguf } from './gguf/model-plan.js';
+import { requireAbsentFile } from './output-checks.js';
 import type { WriteProgress } from './write-hf-model.js';
 
 /** Settings of {@link exportGguf}. */
@@ -58,7 +53,7 @@ export async function exportGguf(
     type: options.type,
     tokenizer: options.tokenizer,
   });
-  await requireAbsent(outPath);
+  await requireAbsentFile(outPath);
   const stored = new Map(source.parameters.map((parameter) => [parameter.name, parameter]));
   const total = plan.tensors.length;
   const entries = plan.tensors.map((tensor, i): GgufEntry => {
@@ -102,18 +97,4 @@ function ropeFactorEntries(config: ModelConfig): GgufEntry[] {
   const factors = scaling.type === 'llama3' ? llama3Factors(config, scaling) : scaling.factors;
   const data = plainCodec.fromF32('f32', Float32Array.from(factors), factors.length);
   return [{ name: 'rope_freqs.weight', type: 'f32', shape: [factors.length], data }];
-}
-
-async function requireAbsent(path: string): Promise<void> {
-  try {
-    await stat(path);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw cause;
-  }
-  throw new TuneyardError(WEIGHTS_ERRORS.WEIGHTS_OUTPUT_EXISTS, `${path} already exists`, {
-    category: 'conflict',
-    details: { path },
-    hint: 'Choose another name, or remove the file first.',
-  });
 }

@@ -6,11 +6,12 @@
  */
 import { TuneyardError } from '@tuneyard/core';
 import type { GgufValue } from '@tuneyard/formats';
-import type { ModelConfig, RopeScaling } from '../config/model-config.js';
-import { WEIGHTS_ERRORS } from '../errors.js';
-import { familyOf } from '../families/known-families.js';
-import { ropeFrequencies, yarnDefaultAttentionFactor } from '../rope/frequencies.js';
-import { GGUF_EXPORT_TYPES, type GgufExportType } from './gguf-plan.js';
+import type { ModelConfig, RopeScaling } from '../../config/model-config.js';
+import { WEIGHTS_ERRORS } from '../../errors.js';
+import { familyOf } from '../../families/known-families.js';
+import { ropeFrequencies, yarnDefaultAttentionFactor } from '../../rope/frequencies.js';
+import { GGUF_EXPORT_TYPES, type GgufExportType } from './element-types.js';
+import { f32, text, u32 } from './values.js';
 
 /** Metadata under `tokenizer.`: `tokenizer.ggml.model`, tokens, merges, special ids, chat template. */
 export type GgufTokenizerFields = ReadonlyMap<string, GgufValue>;
@@ -33,7 +34,7 @@ export function ggufMetadata(
   },
 ): Map<string, GgufValue> {
   const arch = familyOf(config.family).ggufArchitecture;
-  checkTokenizer(config, options.tokenizer);
+  checkTokenizer(config.vocabSize, options.tokenizer);
   const metadata = new Map<string, GgufValue>([
     ['general.architecture', text(arch)],
     ['general.type', text('model')],
@@ -94,7 +95,8 @@ function yarnRelativeAttention(scaling: Extract<RopeScaling, { type: 'yarn' }>):
   return ropeFrequencies(config).attentionScaling / yarnDefaultAttentionFactor(formula);
 }
 
-function checkTokenizer(config: ModelConfig, tokenizer: GgufTokenizerFields): void {
+/** Checks tokenizer metadata against the rows of the embedding. Throws: `WEIGHTS_TOKENIZER_MISMATCH`. */
+export function checkTokenizer(vocabSize: number, tokenizer: GgufTokenizerFields): void {
   const foreign = [...tokenizer.keys()].find((key) => !key.startsWith('tokenizer.'));
   if (foreign !== undefined) {
     throw mismatch(`The tokenizer metadata has a key outside tokenizer.: ${foreign}`);
@@ -102,9 +104,9 @@ function checkTokenizer(config: ModelConfig, tokenizer: GgufTokenizerFields): vo
   const tokens = tokenizer.get('tokenizer.ggml.tokens');
   if (tokens === undefined) return;
   const count = tokens.type === 'array' ? tokens.value.length : 0;
-  if (count === config.vocabSize) return;
+  if (count === vocabSize) return;
   throw mismatch(
-    `tokenizer.ggml.tokens has ${count} entries; the embedding has ${config.vocabSize} rows`,
+    `tokenizer.ggml.tokens has ${count} entries; the embedding has ${vocabSize} rows`,
     'Fill the list up with unused tokens ([PAD<id>]) until the numbers agree.',
   );
 }
@@ -115,16 +117,4 @@ function mismatch(message: string, hint?: string): TuneyardError {
     message,
     hint === undefined ? {} : { hint },
   );
-}
-
-function text(value: string): GgufValue {
-  return { type: 'string', value };
-}
-
-function u32(value: number): GgufValue {
-  return { type: 'u32', value };
-}
-
-function f32(value: number): GgufValue {
-  return { type: 'f32', value };
 }
