@@ -64,7 +64,7 @@ const CORE_ENDS: readonly LayoutRule[] = [
 const CORE_ATTENTION: readonly LayoutRule[] = [
   layer('self_attention.linear_qkv.{part}', ['q', 'k', 'v'], 'groups'),
   // Latent attention, as MindSpeed-LLM stores it: the two down projections in one tensor that no rank divides.
-  layer('self_attention.linear_qkv.weight', ['q_a', 'kv_a'], 'whole'),
+  layer('self_attention.linear_qkv.{part}', ['q_a', 'kv_a'], 'whole'),
   layer('self_attention.linear_qkv.weight', ['q', 'kv_a'], 'whole'),
   layer('self_attention.linear_q_up_proj.weight', ['q_b'], 'rows'),
   layer('self_attention.linear_kv_up_proj.weight', ['kv_b'], 'rows'),
