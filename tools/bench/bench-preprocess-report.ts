@@ -31,6 +31,7 @@ export interface PreprocessTurns {
 
 /** Speed of one candidate with one vocabulary: medians over the rounds. */
 export interface PreprocessFigures {
+  readonly load_ms: number;
   readonly cold_mb_per_s: number;
   readonly sustained_mb_per_s: number;
   readonly sustained_tokens_per_s: number;
@@ -118,6 +119,7 @@ function figuresOf(
   const between = betweenMs(turns);
   const tokens = (turns.long[0]?.tokens ?? 0) - (turns.cold[0]?.tokens ?? 0);
   return {
+    load_ms: round(median(turns.cold.map(({ loadMs }) => loadMs)), 0),
     cold_mb_per_s: round(bytes.cold / 1000 / cold, 2),
     sustained_mb_per_s: round((bytes.long - bytes.cold) / 1000 / between, 2),
     sustained_tokens_per_s: round((1000 * tokens) / between, 0),
@@ -139,11 +141,21 @@ function round(value: number, digits: number): number {
 
 /** The table for people, one block per vocabulary. */
 export function formatPreprocessTable(result: PreprocessBenchResult): string {
-  const head = ['', 'cold MB/s', 'sustained MB/s', 'Mtokens/s', 'peak MB', 'cold ×', 'sustained ×'];
+  const head = [
+    '',
+    'load ms',
+    'cold MB/s',
+    'sustained MB/s',
+    'Mtokens/s',
+    'peak MB',
+    'cold ×',
+    'sustained ×',
+  ];
   const lines = Object.entries(result.vocabularies).flatMap(([vocabulary, candidates]) => [
     [vocabulary, ...head.slice(1)],
     ...Object.entries(candidates).map(([name, figures]) => [
       name,
+      String(figures.load_ms),
       figures.cold_mb_per_s.toFixed(1),
       figures.sustained_mb_per_s.toFixed(1),
       (figures.sustained_tokens_per_s / 1e6).toFixed(2),

@@ -1,8 +1,8 @@
 /**
  * `npm run bench:preprocess`: JSON Lines to `.bin`/`.idx`, ours against the loop that people write.
  *
- * Every turn is a new process. "cold" is a short file, with everything that a job has to load; "sustained" is the rate between
- * the short file and a long one of other text, so that start-up does not count. Candidates take turns within a
+ * Every turn is a new process. "cold" is a short file in it, once the tokenizer is loaded; "sustained" is the rate between
+ * the short file and a long one of other text. Candidates take turns within a
  * round and the order rotates. The last line is JSON.
  */
 import { execFile } from 'node:child_process';

@@ -1,7 +1,8 @@
 /** Whoever encodes units: threads of a pool, or this thread. */
 import type { EncodeSettings } from './encode-settings.js';
+import type { OpenedFacts } from './opened-facts.js';
 import { type PartSummary, writePart } from './part-file.js';
-import type { UnitEncoder, UnitTask } from './unit-encoder.js';
+import { UnitEncoder, type UnitTask } from './unit-encoder.js';
 import { WorkerPool } from './worker-pool.js';
 
 /** A unit to encode and where its part goes. */
@@ -11,26 +12,41 @@ export interface PartTask extends UnitTask {
 
 /** Takes units one by one. */
 export interface EncodeCrew {
+  /** Throws: the codes of tokenizers, templates and handlers. */
+  readonly opened: Promise<OpenedFacts>;
   /** Resolves when the next unit can be given; `done` when the part of this one is committed. */
   run(task: PartTask): Promise<{ readonly done: Promise<PartSummary> }>;
   close(): Promise<void>;
 }
 
-/** Starts a crew of threads; each opens tokenizer, template and handlers by itself. */
-export function startThreads(settings: EncodeSettings, workers: number): EncodeCrew {
+/** Opens a crew of `workers` threads; 0 = this thread. */
+export function openEncodeCrew(
+  settings: EncodeSettings,
+  workers: number,
+  signal?: AbortSignal,
+): EncodeCrew {
+  return workers === 0 ? crewOfOne(settings, signal) : crewOfThreads(settings, workers);
+}
+
+/** Each thread opens tokenizer, template and handlers by itself; this one never does. */
+function crewOfThreads(settings: EncodeSettings, size: number): EncodeCrew {
   const entry = './worker-pool-entry';
-  const pool = new WorkerPool<PartTask, PartSummary>({ size: workers, entry, settings });
+  const pool = new WorkerPool<PartTask, PartSummary, OpenedFacts>({ size, entry, settings });
   return {
+    opened: pool.opened,
     run: (task) => pool.run(task, task.unit.kind === 'records' ? [task.unit.bytes.buffer] : []),
     close: () => pool.close(),
   };
 }
 
-/** A crew of this thread alone. */
-export function crewOfOne(unitEncoder: UnitEncoder, signal?: AbortSignal): EncodeCrew {
-  const encoder = new PartEncoder(unitEncoder);
+function crewOfOne(settings: EncodeSettings, signal: AbortSignal | undefined): EncodeCrew {
+  const opening = UnitEncoder.open(settings);
+  const encoding = opening.then((encoder) => new PartEncoder(encoder));
+  encoding.catch(() => undefined);
   return {
+    opened: opening.then(({ facts }) => facts),
     run: async (task) => {
+      const encoder = await encoding;
       const done = encoder.encode(task, signal);
       done.catch(() => undefined);
       await encoder.free;

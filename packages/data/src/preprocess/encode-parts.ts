@@ -8,9 +8,10 @@ import { defined, throwIfAborted } from '@tuneyard/core';
 import type { DataFile } from '../readers/data-file.js';
 import { planReadUnits } from '../readers/plan-read-units.js';
 import type { ReadUnit } from '../readers/read-unit.js';
-import { crewOfOne, type EncodeCrew, type PartTask, startThreads } from './encode-crew.js';
-import type { EncodeSettings, OpenedEncoding } from './encode-settings.js';
+import { type EncodeCrew, openEncodeCrew, type PartTask } from './encode-crew.js';
+import type { EncodeSettings } from './encode-settings.js';
 import { openJobDirectory, partPath } from './job-directory.js';
+import type { OpenedFacts } from './opened-facts.js';
 import { type PartSummary, readPartSummary } from './part-file.js';
 import { UnitEncoder } from './unit-encoder.js';
 
@@ -24,8 +25,6 @@ export interface EncodeInput {
 /** What {@link encodeParts} does. */
 export interface EncodePartsOptions {
   readonly settings: EncodeSettings;
-  /** Opens on this thread what the settings name, while other threads do the same; throws when the job makes no sense. */
-  readonly open: () => Promise<OpenedEncoding>;
   /** One per data set of the settings. */
   readonly inputs: readonly EncodeInput[];
   /** Kept until the job is done: parts of an interrupted run are taken up again. */
@@ -52,21 +51,27 @@ export interface Part extends PartSummary {
   readonly path: string;
 }
 
+/** The parts of each data set, in order, and what the job was found to be. */
+export interface EncodedParts {
+  readonly parts: readonly (readonly Part[])[];
+  readonly facts: OpenedFacts;
+}
+
 /**
- * Encodes data sets; returns the parts of each, in order.
+ * Encodes data sets.
  *
  * Throws: the codes of readers, tokenizers, templates and handlers, naming the row of the data set; `CANCELLED`.
  */
-export async function encodeParts(options: EncodePartsOptions): Promise<Part[][]> {
+export async function encodeParts(options: EncodePartsOptions): Promise<EncodedParts> {
   const startedAt = await openJobDirectory(options.workDir, options);
   const settings = { ...options.settings, startedAt };
-  const threads = options.workers === 0 ? null : startThreads(settings, options.workers);
+  const crew = openEncodeCrew(settings, options.workers, options.signal);
   try {
-    const encoding = await options.open();
-    const crew = threads ?? crewOfOne(UnitEncoder.of(settings, encoding), options.signal);
-    return await new EncodeRun(options, crew).execute();
+    const facts = await crew.opened;
+    const parts = await new EncodeRun(options, crew).execute();
+    return { parts, facts };
   } finally {
-    await threads?.close();
+    await crew.close();
   }
 }
 

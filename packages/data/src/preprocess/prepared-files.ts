@@ -93,7 +93,7 @@ export async function prepareFiles(options: PrepareFilesOptions): Promise<Prepar
     handlers: result.handlers,
     template: result.template,
     media: await writeMedia(`${prefix}_media.json`, result.media, options.signal),
-    vocabSize: result.tokenizer.vocabSize,
+    vocabSize: result.vocabSize,
     stopTokenIds: result.stopTokenIds,
     sequenceLength: options.cutoffLength,
     train: recorded(defined(result.train, 'the training set')),

@@ -7,12 +7,11 @@
  */
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { defined, TuneyardError, throwIfAborted } from '@tuneyard/core';
+import { TuneyardError, throwIfAborted } from '@tuneyard/core';
 import type { WrittenDtype } from '@tuneyard/formats';
 import { DATA_ERRORS } from '../errors.js';
 import type { DatasetSpec } from '../handlers/dataset-spec.js';
-import { type HandlerSettings, openRowHandler } from '../handlers/open-row-handler.js';
-import type { HandlerKind, RowHandler } from '../handlers/row-handler.js';
+import type { HandlerSettings } from '../handlers/open-row-handler.js';
 import type { ManifestEntry } from '../media/media-manifest.js';
 import type { MixStrategy } from '../mixing/plan-mixing.js';
 import { parseSplit } from '../mixing/split-slices.js';
@@ -20,16 +19,10 @@ import type { WindowOptions } from '../packing/pack-window.js';
 import { discoverDataFiles } from '../readers/discover-data-files.js';
 import type { DataReport } from '../report/data-report.js';
 import { finishReport } from '../report/finish-report.js';
-import type { Tokenizer } from '../tokenizer/index.js';
 import { readsInOrder } from './choose-rows.js';
 import { type EncodeInput, type EncodeProgress, encodeParts } from './encode-parts.js';
-import {
-  type EncodeSettings,
-  type MediaSettings,
-  type OpenedEncoding,
-  openEncoding,
-  type TemplateSettings,
-} from './encode-settings.js';
+import type { EncodeSettings, MediaSettings, TemplateSettings } from './encode-settings.js';
+import type { OpenedFacts } from './opened-facts.js';
 import { type PartSurvey, surveyParts } from './part-survey.js';
 import { type WrittenTokens, writeTokens } from './write-tokens.js';
 
@@ -94,19 +87,10 @@ export type PreprocessProgress =
   | { readonly phase: 'write'; readonly samples: number; readonly totalSamples: number };
 
 /** What a job did. */
-export interface PreprocessResult {
-  readonly kind: HandlerKind;
-  /** Canonical handler names, by data set. */
-  readonly handlers: readonly string[];
-  readonly tokenizer: Tokenizer;
-  /** Name of the template that was used and the ids that end its answers. */
-  readonly template: string | null;
-  readonly stopTokenIds: readonly number[];
+export interface PreprocessResult extends OpenedFacts {
   readonly report: DataReport;
   /** Media that rows show; empty without any. */
   readonly media: readonly ManifestEntry[];
-  /** JSON keys of raw text, else the fields of samples. */
-  readonly fields: readonly string[];
   readonly train: WrittenTokens | null;
   readonly validation: WrittenTokens | null;
   readonly workers: number;
@@ -115,7 +99,7 @@ export interface PreprocessResult {
 }
 
 /** Bytes of a unit: small enough that cores end together, large enough that a unit costs nothing. */
-const MIN_UNIT_BYTES = 256 * 1024;
+const MIN_UNIT_BYTES = 1024 * 1024;
 const MAX_UNIT_BYTES = 4 * 1024 * 1024;
 const UNITS = 64;
 
@@ -138,13 +122,8 @@ export async function preprocess(options: PreprocessOptions): Promise<Preprocess
     Math.min(MAX_UNIT_BYTES, Math.max(MIN_UNIT_BYTES, Math.ceil(bytes / UNITS)));
   const workers = options.workers ?? defaultWorkers(bytes, unitBytes);
   let reusedParts = 0;
-  let job: OpenedJob | null = null;
-  const parts = await encodeParts({
+  const { parts, facts } = await encodeParts({
     settings: encodeSettingsOf(options),
-    open: async () => {
-      job = openJob(options, await openEncoding(options));
-      return job.encoding;
-    },
     inputs,
     workDir: options.workDir,
     workers,
@@ -155,7 +134,7 @@ export async function preprocess(options: PreprocessOptions): Promise<Preprocess
       options.onProgress?.({ phase: 'encode', ...progress });
     },
   });
-  const { encoding, handlers, kind, fields } = defined(job as OpenedJob | null, 'an open job');
+  const { kind, fields, vocabSize } = facts;
   const survey = await surveyParts(parts, {
     sources: options.datasets.map(({ spec }) => spec.name),
     fields: fields.length,
@@ -163,49 +142,17 @@ export async function preprocess(options: PreprocessOptions): Promise<Preprocess
     hasMedia: options.media != null,
   });
   if (survey.samples === 0) throw nothingKept(options, survey);
-  const { tokenizer } = encoding;
-  const { vocabSize } = tokenizer;
   const { train, validation } = await writeTokens({ options, survey, kind, fields, vocabSize });
   await rm(options.workDir, { recursive: true, force: true });
   return {
-    kind,
-    handlers: handlers.map((handler) => handler.name),
-    tokenizer,
-    template: encoding.template?.name ?? null,
-    stopTokenIds: encoding.template?.stopTokenIds ?? [],
+    ...facts,
     report: reportOf(options, survey, train),
     media: survey.media,
-    fields,
     train,
     validation,
     workers,
     reusedParts,
   };
-}
-
-interface OpenedJob extends Pick<RowHandler, 'kind' | 'fields'> {
-  readonly encoding: OpenedEncoding;
-  readonly handlers: readonly RowHandler[];
-}
-
-function openJob({ datasets }: PreprocessOptions, encoding: OpenedEncoding): OpenedJob {
-  const handlers = datasets.map(({ handler }) => openRowHandler(handler, encoding));
-  return { encoding, handlers, ...sameKind(handlers, datasets) };
-}
-
-function sameKind(
-  handlers: readonly RowHandler[],
-  datasets: readonly PreprocessDataset[],
-): Pick<RowHandler, 'kind' | 'fields'> {
-  const first = defined(handlers[0], 'the first data set of a job');
-  const other = handlers.findIndex((handler) => handler.fields.join() !== first.fields.join());
-  if (other < 0) return { kind: first.kind, fields: first.fields };
-  throw new TuneyardError(
-    DATA_ERRORS.DATA_MIXED_KINDS,
-    `${datasets[0]?.spec.name} is written by ${first.name} as ${first.fields.join(', ')}, ` +
-      `${datasets[other]?.spec.name} by ${handlers[other]?.name} as ${handlers[other]?.fields.join(', ')}`,
-    { hint: 'Prepare data sets of different tasks one by one.' },
-  );
 }
 
 /** The files of each data set and how much of them is read. Throws: the codes of readers. */

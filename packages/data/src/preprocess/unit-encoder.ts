@@ -22,8 +22,9 @@ import {
 } from '../report/report-accumulator.js';
 import { cutDocument } from './cut-document.js';
 import { DialogueMedia, type MediaRows } from './dialogue-media.js';
-import { type EncodeSettings, type OpenedEncoding, openEncoding } from './encode-settings.js';
+import { type EncodeSettings, openEncoding } from './encode-settings.js';
 import { Int32List } from './int32-list.js';
+import { type OpenedFacts, openedFacts } from './opened-facts.js';
 import { DIGEST_BYTES, type UnitTokens } from './part-file.js';
 
 /** A unit with its place in the job. */
@@ -39,6 +40,7 @@ export interface UnitTask {
 
 /** Encodes the units of one job, one after another. */
 export class UnitEncoder {
+  readonly facts: OpenedFacts;
   readonly #settings: EncodeSettings;
   readonly #handlers: readonly RowHandler[];
   readonly #tokens: readonly Int32List[];
@@ -52,9 +54,17 @@ export class UnitEncoder {
 
   private constructor(
     settings: EncodeSettings,
-    handlers: readonly RowHandler[],
-    media: readonly DialogueMedia[],
+    {
+      handlers,
+      media,
+      facts,
+    }: {
+      readonly handlers: readonly RowHandler[];
+      readonly media: readonly DialogueMedia[];
+      readonly facts: OpenedFacts;
+    },
   ) {
+    this.facts = facts;
     this.#settings = settings;
     this.#handlers = handlers;
     this.#media = media;
@@ -65,11 +75,8 @@ export class UnitEncoder {
 
   /** Opens tokenizer, template and handlers. Throws: their codes. */
   static async open(settings: EncodeSettings): Promise<UnitEncoder> {
-    return UnitEncoder.of(settings, await openEncoding(settings));
-  }
-
-  /** As {@link open}, with what is open already. */
-  static of(settings: EncodeSettings, encoding: OpenedEncoding): UnitEncoder {
+    const begin = performance.now();
+    const encoding = await openEncoding(settings);
     const handlers = settings.datasets.map(({ handler }) => openRowHandler(handler, encoding));
     const { media } = settings;
     const opened =
@@ -79,7 +86,12 @@ export class UnitEncoder {
             ({ handler }, index) =>
               new DialogueMedia(media, { index, handler }, encoding.tokenizer),
           );
-    return new UnitEncoder(settings, handlers, opened);
+    const datasets = settings.datasets.map(({ name }, i) => ({
+      name,
+      handler: defined(handlers[i], 'the handler of a data set'),
+    }));
+    const facts = openedFacts(encoding, datasets, performance.now() - begin);
+    return new UnitEncoder(settings, { handlers, media: opened, facts });
   }
 
   /** Encodes one unit. Throws: the codes of readers and handlers; `CANCELLED`. */

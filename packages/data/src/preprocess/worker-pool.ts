@@ -17,10 +17,11 @@ export interface ToWorker<Task> {
 }
 
 /**
- * From a worker to the pool: `free` when it can take a task, first after its start; one result or error per task; an
- * error without id when it cannot start.
+ * From a worker to the pool: `opened` once it is ready to work, with what it has found out; `free` when it can take a
+ * task; one result or error per task; an error without id when it cannot start.
  */
-export type FromWorker<Result> =
+export type FromWorker<Result, Facts> =
+  | { readonly type: 'opened'; readonly facts: Facts }
   | { readonly type: 'free' }
   | { readonly type: 'result'; readonly id: number; readonly result: Result }
   | { readonly type: 'error'; readonly id: number | null; readonly error: SerializedError };
@@ -46,8 +47,11 @@ interface Settle<Result> {
 }
 
 /** Runs tasks on a fixed number of threads. */
-export class WorkerPool<Task, Result> {
+export class WorkerPool<Task, Result, Facts> {
   readonly size: number;
+  /** What the first worker that is ready has found out; rejects when none can start. */
+  readonly opened: Promise<Facts>;
+  #open: Settle<Facts> | null = null;
   readonly #workers: PooledWorker<Result>[] = [];
   readonly #free: PooledWorker<Result>[] = [];
   readonly #waiting: {
@@ -60,6 +64,11 @@ export class WorkerPool<Task, Result> {
 
   constructor(options: WorkerPoolOptions) {
     this.size = options.size;
+    this.opened = new Promise((resolve, reject) => {
+      this.#open = { resolve, reject };
+    });
+    // Whoever runs a task first is told as well.
+    this.opened.catch(() => undefined);
     for (let i = 0; i < options.size; i++) this.#start(options);
   }
 
@@ -94,14 +103,18 @@ export class WorkerPool<Task, Result> {
     const worker = startThread(options);
     const pooled: PooledWorker<Result> = { worker, tasks: new Map() };
     this.#workers.push(pooled);
-    worker.on('message', (message: FromWorker<Result>) => this.#onMessage(pooled, message));
+    worker.on('message', (message: FromWorker<Result, Facts>) => this.#onMessage(pooled, message));
     worker.on('error', (error) => this.#fail(pooled, workerFailed(error.message, error)));
     worker.on('exit', (code) => {
       if (!this.#isClosed) this.#fail(pooled, workerFailed(`a thread ended with code ${code}`));
     });
   }
 
-  #onMessage(pooled: PooledWorker<Result>, message: FromWorker<Result>): void {
+  #onMessage(pooled: PooledWorker<Result>, message: FromWorker<Result, Facts>): void {
+    if (message.type === 'opened') {
+      this.#open?.resolve(message.facts);
+      return;
+    }
     if (message.type === 'free') {
       const next = this.#waiting.shift();
       if (next === undefined) this.#free.push(pooled);
@@ -121,6 +134,7 @@ export class WorkerPool<Task, Result> {
   /** A worker that cannot start or has died ends the pool: the rest would only work on what is lost. */
   #fail(pooled: PooledWorker<Result>, error: Error): void {
     this.#failure ??= error;
+    this.#open?.reject(error);
     for (const settle of pooled.tasks.values()) settle.reject(error);
     pooled.tasks.clear();
     for (const waiting of this.#waiting.splice(0)) waiting.reject(error);

@@ -124,7 +124,7 @@ async function writeMeta(
     readonly stopTokenId: number | null;
   },
 ): Promise<void> {
-  const { kind, fields, tokenizer, template, stopTokenIds, report } = set.result;
+  const { kind, fields, vocabSize, template, stopTokenIds, report } = set.result;
   const { rows, datasets } = set.written;
   await writeTokenSetMeta(
     io.dir,
@@ -132,7 +132,7 @@ async function writeMeta(
       kind,
       fields: kind === 'pretrain' ? fields : [],
       meta: {
-        vocabSize: tokenizer.vocabSize,
+        vocabSize,
         template,
         cutoffLength: numberOf(job, 'data.cutoff_len'),
         stopTokenIds: set.stopTokenId === null ? stopTokenIds : [set.stopTokenId],
