@@ -5,10 +5,12 @@
 For families of transformers the lists come from random models: `published` is what `save_pretrained` writes,
 `fused` the state dict (experts of a layer in one tensor). Families whose code is not in transformers are written
 down here from their published modelling files. `gguf` maps names of `published` to llama.cpp's, as its `gguf`
-package does, where that package knows them.
+package does, where that package knows them. `families-defaults.json` beside the folder: shapes (first and last
+layer) that configurations without most keys lead to.
 """
 
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -285,6 +287,24 @@ DOCUMENTED = {
 }
 
 
+def write_defaults():
+    """What the classes of configurations assume for absent keys, as shapes of a model on no device."""
+    stated = {"hidden_size": 512, "intermediate_size": 96, "num_hidden_layers": 5, "num_attention_heads": 64, "vocab_size": 101}
+    result = {}
+    for model_type in sorted({model_type for model_type, _, _ in NATIVE.values()}):
+        extra = {"num_experts_per_tok": 6} if model_type == "deepseek_v2" else {}
+        config = CONFIG_MAPPING[model_type](**stated, **extra, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+        head = {"lm_head.weight"} if config.tie_word_embeddings else set()
+        # The last layer shows everything that has a default; the first may differ from it.
+        shown = [[k, list(v.shape)] for k, v in model.state_dict().items() if k not in head and not re.search(r"\.[123]\.", k)]
+        raw = {"model_type": model_type, **stated, **extra}
+        result[model_type] = {"config": raw, "fused": sorted(shown)}
+    lines = ",\n".join(f" {json.dumps(k)}: {json.dumps(v)}" for k, v in result.items())
+    (OUT.parent / "families-defaults.json").write_text("{\n" + lines + "\n}\n")
+
+
 def gguf_names(architecture, published):
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[architecture], LAYERS)
     return {name: mapped for name, _ in published if (mapped := names.get_name(name, (".weight", ".bias")))}
@@ -311,6 +331,8 @@ def main():
     for name, (make, architecture) in DOCUMENTED.items():
         if not wanted or name in wanted:
             write(name, make(), architecture)
+    if not wanted:
+        write_defaults()
     print(f"transformers {transformers.__version__}, torch {torch.__version__}")
 
 

@@ -11,9 +11,10 @@ import {
   ignorableTensors,
   requireStoredTensors,
 } from '../src/convert/hf-tensor-check.js';
-import { logicalModel } from '../src/convert/logical-config.js';
+import { logicalModel, modelNumbers } from '../src/convert/logical-config.js';
 import type { LogicalModel, StoredSpec } from '../src/convert/logical-model.js';
 import { FAMILY_TABLES } from '../src/families/catalogue.js';
+import { KNOWN_ARCHITECTURES } from '../src/families/known-families.js';
 import { codeOf } from './fixture-models.js';
 import { FAMILY_FIXTURES, familyFixture, makeTinyCheckpoint } from './tiny-checkpoint.js';
 
@@ -202,11 +203,85 @@ describe('a configuration', () => {
     expect(modelOf('mistral', { num_key_value_heads: undefined }).sizes.groups).toBe(8);
   });
 
+  it('of Qwen 1 may have the spellings of its first release', () => {
+    const { hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, ...rest } =
+      familyFixture('qwen').config;
+    const first = {
+      ...rest,
+      n_embd: hidden_size,
+      n_layer: num_hidden_layers,
+      n_head: num_attention_heads,
+      ffn_hidden_size: intermediate_size,
+    };
+    expect(logicalModel(first, 'config.json')).toEqual(modelOf('qwen'));
+  });
+
   it('without experts is dense', () => {
     const { sizes, tensors } = modelOf('qwen2-moe', { num_experts: 0 });
     expect(sizes.experts).toBe(0);
     expect(tensors.some(({ role }) => role === 'router')).toBe(false);
   });
+});
+
+describe('the numbers of a configuration', () => {
+  const numbersOf = (name: string, changes: Record<string, unknown> = {}) =>
+    modelNumbers({ ...familyFixture(name).config, ...changes }, 'config.json');
+
+  it('are read from either spelling of transformers', () => {
+    const { rope_parameters: _, ...older } = familyFixture('llama').config;
+    const expected = {
+      normEps: 1e-6,
+      ropeTheta: 10_000,
+      maxPositions: 256,
+      rotaryShare: 1,
+      expertsPerToken: null,
+    };
+    expect(numbersOf('llama')).toEqual(expected);
+    expect(modelNumbers({ ...older, rope_theta: 5e5, rms_norm_eps: 1e-5 }, 'x')).toEqual({
+      ...expected,
+      ropeTheta: 5e5,
+      normEps: 1e-5,
+    });
+  });
+
+  it('count the factor that ChatGLM states apart', () => {
+    expect(numbersOf('chatglm', { rope_ratio: 500 })).toMatchObject({
+      ropeTheta: 5_000_000,
+      rotaryShare: 0.5,
+      normEps: 1e-5,
+    });
+  });
+
+  it('are those of full attention in Gemma 3', () => {
+    expect(numbersOf('gemma3').ropeTheta).toBe(1_000_000);
+  });
+
+  it('tell how many experts a token is sent to', () => {
+    expect(numbersOf('mixtral').expertsPerToken).toBe(2);
+    expect(numbersOf('mixtral', { num_experts_per_tok: undefined }).expertsPerToken).toBe(2);
+  });
+
+  it('are refused where they make no sense', async () => {
+    expect(await codeOf(async () => numbersOf('llama', { rms_norm_eps: 0 }))).toMatch(
+      /^WEIGHTS_CONFIG_FIELD config\.json: rms_norm_eps is 0/,
+    );
+    expect(await codeOf(async () => numbersOf('glm', { partial_rotary_factor: 2 }))).toMatch(
+      /partial_rotary_factor is 2/,
+    );
+  });
+});
+
+describe('the trainer', () => {
+  it.each(FAMILY_TABLES.map(({ architectures }) => architectures[0]!))(
+    'reads or refuses %s in words',
+    async (architecture) => {
+      const said = await codeOf(async () =>
+        parseModelConfig({ ...familyFixture('llama').config, architectures: [architecture] }, 'x'),
+      );
+      const isTrained = KNOWN_ARCHITECTURES.includes(architecture);
+      expect(said).toMatch(isTrained ? /^nothing/ : /^WEIGHTS_UNKNOWN_.* converted .* not trained/);
+    },
+  );
 });
 
 describe('the tensors of files', () => {

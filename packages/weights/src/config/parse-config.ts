@@ -6,6 +6,7 @@
  */
 import { TuneyardError } from '@tuneyard/core';
 import { WEIGHTS_ERRORS } from '../errors.js';
+import { isConvertible } from '../families/catalogue.js';
 import type { Family } from '../families/family.js';
 import {
   familyByArchitecture,
@@ -82,7 +83,9 @@ function parseFamily(fields: FieldReader): Family {
     `${fields.where}: architecture ${found} is not known; known: ${KNOWN_ARCHITECTURES.join(', ')}`,
     {
       details: { file: fields.where, found, known: KNOWN_ARCHITECTURES },
-      hint: 'Choose a model of one of the known architectures.',
+      hint: isConvertible(fields)
+        ? 'Models of this family can be converted between formats, but not trained.'
+        : 'Choose a model of one of the known architectures.',
     },
   );
 }

@@ -5,6 +5,7 @@
  * decides names and shapes of tensors, for every family whose files can be converted.
  */
 import { FieldReader, isRawObject } from '../config/fields.js';
+import { type ModelNumbers, readNumbers } from '../config/model-numbers.js';
 import { type ModelSizing, readSizing } from '../config/read-sizing.js';
 import { notAnObject, tableFor } from '../families/catalogue.js';
 import type { LogicalModel, LogicalTensor, TensorRole } from './logical-model.js';
@@ -106,4 +107,15 @@ function withBiases(
     const weight = logicalTensor(role, sizes, { ...place, part: 'weight' });
     return hasBias ? [weight, logicalTensor(role, sizes, { ...place, part: 'bias' })] : [weight];
   });
+}
+
+/**
+ * Reads the numbers of a configuration that shape no tensor: epsilon, rotary base, context.
+ *
+ * Throws: as {@link logicalModel}.
+ */
+export function modelNumbers(rawConfig: unknown, where: string): ModelNumbers {
+  if (!isRawObject(rawConfig)) throw notAnObject(where);
+  const fields = new FieldReader(rawConfig, where);
+  return readNumbers(fields, tableFor(fields));
 }

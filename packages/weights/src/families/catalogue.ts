@@ -53,15 +53,8 @@ export function familyTable(name: string): FamilyTable | undefined {
  * Throws: `WEIGHTS_UNKNOWN_ARCHITECTURE`.
  */
 export function tableFor(fields: FieldReader): FamilyTable {
-  const listed = fields.raw['architectures'];
-  const first: unknown = Array.isArray(listed) ? listed[0] : undefined;
-  const modelType = fields.text('model_type');
-  const table =
-    typeof first === 'string'
-      ? FAMILY_TABLES.find((family) => family.architectures.includes(first))
-      : FAMILY_TABLES.find((family) => family.modelTypes.includes(modelType ?? ''));
+  const { table, found } = lookUp(fields);
   if (table !== undefined) return table;
-  const found = typeof first === 'string' ? first : `model_type ${modelType ?? '(none)'}`;
   const known = FAMILY_TABLES.flatMap((family) => family.architectures);
   throw new TuneyardError(
     WEIGHTS_ERRORS.WEIGHTS_UNKNOWN_ARCHITECTURE,
@@ -73,6 +66,23 @@ export function tableFor(fields: FieldReader): FamilyTable {
         : {}),
     },
   );
+}
+
+/** Whether the configuration is of a family that can be converted. */
+export function isConvertible(fields: FieldReader): boolean {
+  return lookUp(fields).table !== undefined;
+}
+
+function lookUp(fields: FieldReader): { table: FamilyTable | undefined; found: string } {
+  const listed = fields.raw['architectures'];
+  const first: unknown = Array.isArray(listed) ? listed[0] : undefined;
+  if (typeof first === 'string') {
+    const table = FAMILY_TABLES.find((family) => family.architectures.includes(first));
+    return { table, found: first };
+  }
+  const modelType = fields.text('model_type') ?? '(none)';
+  const table = FAMILY_TABLES.find((family) => family.modelTypes.includes(modelType));
+  return { table, found: `model_type ${modelType}` };
 }
 
 /** The error for a configuration that is no JSON object. */

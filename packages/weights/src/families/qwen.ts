@@ -6,7 +6,7 @@ const LAYER = 'transformer.h.{layer}.';
 /**
  * Qwen 1: one tensor for q, k and v, always with a bias; `intermediate_size` counts both halves of the MLP.
  *
- * The MLP is `c_proj(w1(x) · silu(w2(x)))`: w2 is the gate. Source: `modeling_qwen.py` of Qwen/Qwen-7B.
+ * The first release spelled several keys in the way of GPT-2 (`n_embd`). The MLP is `c_proj(w1(x) · silu(w2(x)))`: w2 is the gate. Source: `modeling_qwen.py` of Qwen/Qwen-7B.
  */
 export const QWEN_TABLE: FamilyTable = {
   ...LLAMA_TYPE,
@@ -15,14 +15,17 @@ export const QWEN_TABLE: FamilyTable = {
   modelTypes: ['qwen'],
   sizes: {
     ...LLAMA_SIZES,
-    ffn: { keys: ['intermediate_size'], times: 2 },
+    layers: { keys: ['num_hidden_layers', 'n_layer'] },
+    hidden: { keys: ['hidden_size', 'n_embd'] },
+    ffn: { keys: ['intermediate_size', 'ffn_hidden_size'], times: 2 },
+    heads: { keys: ['num_attention_heads', 'n_head'] },
     groups: { keys: ['num_attention_heads'], absent: 'heads' },
     headDim: { keys: ['kv_channels'], absent: 'hidden/heads' },
   },
   numbers: {
     normEps: { keys: ['layer_norm_epsilon'], absent: 1e-6 },
     ropeTheta: { keys: ['rotary_emb_base'], absent: 10_000 },
-    maxPositions: { keys: ['max_position_embeddings', 'seq_length'], absent: 8192 },
+    maxPositions: { keys: ['max_position_embeddings', 'n_positions', 'seq_length'], absent: 8192 },
   },
   biases: {
     qkv: true,
