@@ -1,4 +1,5 @@
 export {
+  DCP_ERRORS,
   FILE_ERRORS,
   GGUF_ERRORS,
   INDEXED_DATASET_ERRORS,
@@ -50,6 +51,18 @@ export {
   writeSafetensors,
   writeShardedSafetensors,
 } from './safetensors/writer.js';
+export type {
+  DcpChunk,
+  DcpItem,
+  DcpObject,
+  DcpTensor,
+  LocatedChunk,
+  LocatedTensor,
+} from './torch-dcp/checkpoint.js';
+export type { DcpBackend } from './torch-dcp/find-checkpoint.js';
+export { locateTensors } from './torch-dcp/locate.js';
+export { type DistributedCheckpoint, openDistributedCheckpoint } from './torch-dcp/open.js';
+export { readDistributedObject, readDistributedTensor } from './torch-dcp/read-entry.js';
 export { TORCH_DTYPES, type TorchDtypeFacts } from './torch-pt/dtypes.js';
 export {
   type ParsedPickle,

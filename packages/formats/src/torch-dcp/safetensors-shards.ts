@@ -13,8 +13,8 @@ import type { DcpChunk, DcpTensor } from './checkpoint.js';
 const SHARDING_KEY = 'DCP_SHARDING_INFO';
 
 const TORCH_OF_SAFETENSORS = new Map(
-  Object.entries(TORCH_DTYPES).flatMap(([name, facts]) =>
-    facts === undefined || facts.safetensors === null ? [] : [[facts.safetensors, name] as const],
+  [...TORCH_DTYPES].flatMap(([name, { safetensors }]) =>
+    safetensors === null ? [] : [[safetensors, name] as const],
   ),
 );
 
