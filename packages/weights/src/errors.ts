@@ -56,4 +56,26 @@ export const WEIGHTS_ERRORS = {
   WEIGHTS_MEGATRON_MISMATCH: 'WEIGHTS_MEGATRON_MISMATCH',
   /** A weights file became shorter while it was read. */
   WEIGHTS_FILE_CHANGED: 'WEIGHTS_FILE_CHANGED',
+  /** A conversion plan contradicts itself: places outside of tensors or of the directory, elements written twice or never. */
+  WEIGHTS_CONVERT_PLAN: 'WEIGHTS_CONVERT_PLAN',
+  /** A source of a conversion, or what is to be verified, cannot be read or ended early. */
+  WEIGHTS_CONVERT_READ: 'WEIGHTS_CONVERT_READ',
+  /** A target of a conversion cannot be written. */
+  WEIGHTS_CONVERT_WRITE: 'WEIGHTS_CONVERT_WRITE',
+  /** The disk, its quota or the largest size of a file does not allow the conversion's output. */
+  WEIGHTS_CONVERT_DISK_FULL: 'WEIGHTS_CONVERT_DISK_FULL',
+  /** The memory budget of a conversion is too small to work in. */
+  WEIGHTS_CONVERT_MEMORY: 'WEIGHTS_CONVERT_MEMORY',
+  /** Another process is writing the same conversion. */
+  WEIGHTS_CONVERT_BUSY: 'WEIGHTS_CONVERT_BUSY',
+  /** A thread of a conversion ended by itself. */
+  WEIGHTS_CONVERT_WORKER_FAILED: 'WEIGHTS_CONVERT_WORKER_FAILED',
+  /** The source of a conversion is of no known kind, or lacks its configuration. */
+  WEIGHTS_CONVERT_SOURCE: 'WEIGHTS_CONVERT_SOURCE',
+  /** A tensor is stored with steps between its elements that a conversion cannot follow. */
+  WEIGHTS_TENSOR_STRIDES: 'WEIGHTS_TENSOR_STRIDES',
+  /** The index of torch files in a model directory is malformed. */
+  WEIGHTS_SHARD_INDEX: 'WEIGHTS_SHARD_INDEX',
+  /** The index of torch files and the files disagree about which tensor lies where. */
+  WEIGHTS_SHARD_MISMATCH: 'WEIGHTS_SHARD_MISMATCH',
 } as const;
