@@ -279,11 +279,41 @@ def internlm2():
     return {"config": config, "published": sorted(tensors)}
 
 
+def yi():
+    """01-ai/Yi-34B modeling_yi.py of its first release: YiDecoderLayer, YiAttention, YiMLP."""
+    config = {
+        "architectures": ["YiForCausalLM"],
+        "model_type": "Yi",
+        "hidden_size": HIDDEN,
+        "intermediate_size": FFN,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "vocab_size": VOCAB,
+        "max_position_embeddings": 256,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 5000000.0,
+        "tie_word_embeddings": False,
+    }
+    tensors = linear("model.embed_tokens", VOCAB, HIDDEN)
+    for i in range(LAYERS):
+        layer = f"model.layers.{i}"
+        tensors += norm(f"{layer}.ln1") + norm(f"{layer}.ln2")
+        tensors += linear(f"{layer}.self_attn.q_proj", HIDDEN, HIDDEN) + linear(f"{layer}.self_attn.o_proj", HIDDEN, HIDDEN)
+        tensors += linear(f"{layer}.self_attn.k_proj", HIDDEN // 2, HIDDEN)
+        tensors += linear(f"{layer}.self_attn.v_proj", HIDDEN // 2, HIDDEN)
+        tensors += linear(f"{layer}.mlp.gate_proj", FFN, HIDDEN) + linear(f"{layer}.mlp.up_proj", FFN, HIDDEN)
+        tensors += linear(f"{layer}.mlp.down_proj", HIDDEN, FFN)
+    tensors += norm("model.norm") + linear("lm_head", VOCAB, HIDDEN)
+    return {"config": config, "published": sorted(tensors)}
+
+
 DOCUMENTED = {
     "qwen": (qwen, "QWEN"),
     "baichuan": (baichuan, "BAICHUAN"),
     "chatglm": (chatglm, "CHATGLM"),
     "internlm2": (internlm2, "INTERNLM2"),
+    "yi": (yi, "LLAMA"),
 }
 
 

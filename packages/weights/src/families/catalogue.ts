@@ -9,7 +9,7 @@ import type { FamilyTable } from './family-table.js';
 import { GEMMA_TABLE, GEMMA2_TABLE, GEMMA3_TABLE } from './gemma.js';
 import { GLM_MOE_TABLE, GLM_TABLE, GLM4_TABLE } from './glm.js';
 import { INTERNLM2_TABLE } from './internlm2.js';
-import { LLAMA_TABLE } from './llama.js';
+import { LLAMA_TABLE, YI_TABLE } from './llama.js';
 import { MISTRAL_TABLE } from './mistral.js';
 import { MIXTRAL_TABLE } from './mixtral.js';
 import { PHI3_TABLE } from './phi3.js';
@@ -21,6 +21,7 @@ import { QWEN3_TABLE } from './qwen3.js';
 /** Every family, in no meaningful order. */
 export const FAMILY_TABLES: readonly FamilyTable[] = [
   LLAMA_TABLE,
+  YI_TABLE,
   MISTRAL_TABLE,
   INTERNLM2_TABLE,
   QWEN_TABLE,
