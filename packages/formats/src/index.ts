@@ -41,10 +41,12 @@ export {
   type WrittenIndexedDataset,
 } from './indexed-dataset/writer.js';
 export type { EntryData } from './io/entry-data.js';
+export type { ByteRange, FileSkeleton, FixedBytes } from './io/file-skeleton.js';
 export { type ByteSink, writeFileAtomically } from './io/staged-file.js';
 export type { SafetensorsDtype } from './safetensors/layout.js';
 export type { SafetensorsEntry } from './safetensors/plan.js';
 export { SafetensorsReader, type SafetensorsTensor } from './safetensors/reader.js';
+export { planSafetensorsSkeleton, type SafetensorsSkeletonEntry } from './safetensors/skeleton.js';
 export {
   type WriteSafetensorsOptions,
   type WriteShardedSafetensorsOptions,
@@ -64,11 +66,28 @@ export { locateTensors } from './torch-dcp/locate.js';
 export { type DistributedCheckpoint, openDistributedCheckpoint } from './torch-dcp/open.js';
 export { readDistributedObject, readDistributedTensor } from './torch-dcp/read-entry.js';
 export { TORCH_DTYPES, type TorchDtypeFacts } from './torch-pt/dtypes.js';
+export { crc32, crc32Combine } from './torch-pt/kernels/crc32.js';
+export {
+  torchDict,
+  torchDtype,
+  torchFloat,
+  torchList,
+  torchNamespace,
+  torchTensor,
+  torchTuple,
+} from './torch-pt/make-value.js';
 export {
   type ParsedPickle,
   type ParsePickleOptions,
   parsePickle,
 } from './torch-pt/pickle/pickle-reader.js';
+export {
+  type PlanTorchArchiveOptions,
+  planTorchArchive,
+  type TorchArchivePlan,
+} from './torch-pt/plan-archive.js';
+export { KEY_SEPARATOR } from './torch-pt/read/flatten-tensors.js';
+export { torchEntries, torchGet, torchNumber, torchToJson } from './torch-pt/read-value.js';
 export { TorchArchiveReader, type TorchTensor } from './torch-pt/reader.js';
 export type {
   TorchBytes,
@@ -87,3 +106,8 @@ export type {
   TorchTuple,
   TorchValue,
 } from './torch-pt/value.js';
+export {
+  type StorageData,
+  type WriteTorchArchiveOptions,
+  writeTorchArchive,
+} from './torch-pt/writer.js';
