@@ -148,6 +148,7 @@ function layoutArguments(settings: MegatronSettings): MegatronArguments {
     expert_model_parallel_size: settings.expertParallel,
     moe_grouped_gemm: settings.groupedGemm,
     moe_tp_extend_ep: settings.expertsOverTensorRanks,
+    mla_mm_split: settings.splitLatent,
     ...optional,
   };
 }

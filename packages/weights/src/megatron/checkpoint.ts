@@ -163,25 +163,34 @@ function parallelSizesOf(
 /** Which table of names the tensors follow. */
 function namesOf(
   files: readonly MegatronFile[],
-): Pick<MegatronSettings, 'spec' | 'groupedGemm' | 'separateGate'> {
+): Pick<MegatronSettings, 'spec' | 'groupedGemm' | 'separateGate' | 'splitLatent'> {
   const names = files.flatMap(({ tensors }) => tensors.map(({ name }) => name));
   const has = (part: string): boolean => names.some((name) => name.includes(part));
   const groupedGemm = has('.mlp.experts.weight1') || has('.mlp.experts.linear_fc1.weight0');
   if (has(`${KEY_SEPARATOR}language_model${KEY_SEPARATOR}`)) {
     const spec = has('.input_norm.') ? 'legacy' : 'ascendspeed';
-    return { spec, groupedGemm: false, separateGate: has('.mlp.gate_proj.') };
+    return {
+      spec,
+      groupedGemm: false,
+      separateGate: has('.mlp.gate_proj.'),
+      splitLatent: false,
+    };
   }
   const spec = has('.linear_qkv.layer_norm_') ? 'transformer_engine' : 'local';
-  return { spec, groupedGemm, separateGate: false };
+  return { spec, groupedGemm, separateGate: false, splitLatent: has('.linear_kv_nope.') };
 }
 
+/** Chunks of a stage, by the highest number: a chunk of layers without weights holds no tensor. */
 function chunksOf(files: readonly MegatronFile[]): number {
-  const keys = new Set<string>();
-  for (const { name } of files[0]?.tensors ?? []) {
-    const [key] = name.split(KEY_SEPARATOR);
-    if (key !== undefined && /^model\d+$/.test(key)) keys.add(key);
+  let chunks = 1;
+  for (const { tensors } of files) {
+    for (const { name } of tensors) {
+      const [key = ''] = name.split(KEY_SEPARATOR);
+      const number = /^model(\d{1,4})$/.exec(key)?.[1];
+      if (number !== undefined) chunks = Math.max(chunks, Number(number) + 1);
+    }
   }
-  return Math.max(1, keys.size);
+  return chunks;
 }
 
 function embeddingOf({ tensors }: MegatronFile): SourceTensor | undefined {

@@ -1,12 +1,12 @@
 /**
- * How a rank's tensor is made of logical ones: the rectangles of each {@link Cut}.
+ * How a rank's tensor is made of logical ones: the rectangles of each `Cut`.
  *
  * Every cut is a formula on row and column ranges; sizes must divide (the settings checks see to it). Checked against
  * naive element-by-element definitions and against the shards of MindSpeed-LLM's converter.
  */
 import { assert } from '@tuneyard/core';
 import type { LogicalSizes, LogicalTensor, Rectangle } from '../convert/logical-model.js';
-import type { Cut } from './layout-rules.js';
+import type { LayoutRule } from './layout-rules.js';
 import type { VocabularyPadding } from './settings.js';
 
 /** What decides a rank's part. */
@@ -30,11 +30,11 @@ export interface CutTensor {
 
 /** Cuts the rank's tensor out of its members; grouped experts come as gate, up, gate, up … or down, down …. */
 export function cutTensor(
-  cut: Cut,
+  rule: Pick<LayoutRule, 'cut' | 'headRows'>,
   members: readonly LogicalTensor[],
   context: CutContext,
 ): CutTensor {
-  switch (cut) {
+  switch (rule.cut) {
     case 'whole':
       return stack(members, (member) => ({ begin: 0, count: rowsOf(member) }));
     case 'rows':
@@ -44,6 +44,8 @@ export function cutTensor(
       return cutVocabulary(only(members), context);
     case 'columns':
       return cutColumns(only(members), context);
+    case 'head_rows':
+      return cutHeadRows(only(members), rule, context);
     case 'groups':
       return cutGroups(members, context);
     case 'grouped_in':
@@ -106,6 +108,21 @@ function cutColumns(member: LogicalTensor, context: CutContext): CutTensor {
   const { begin, count } = share(colsOf(member), context);
   const rectangle = { ...rowBlock(member, 0, rows, 0), logicalCol: begin, cols: count };
   return { shape: [rows, count], rectangles: [rectangle] };
+}
+
+function cutHeadRows(
+  member: LogicalTensor,
+  { headRows }: Pick<LayoutRule, 'headRows'>,
+  context: CutContext,
+): CutTensor {
+  const { latent, heads } = context.sizes;
+  assert(latent !== undefined && headRows !== undefined, 'the cut is of latent attention');
+  const { begin, count, of } = headRows(latent);
+  const mine = share(heads, context);
+  const rectangles = Array.from({ length: mine.count }, (_, at) =>
+    rowBlock(member, (mine.begin + at) * of + begin, count, at * count),
+  );
+  return { shape: shapeLike(member, mine.count * count), rectangles };
 }
 
 /** For each group of the rank: its query heads, its key head, its value head. */

@@ -5,7 +5,7 @@
  *
  * Places in names: `{n}` local layer, `{e}` expert of the rank, `{part}` weight or bias. `/` parts nested dictionaries.
  */
-import type { TensorRole } from '../convert/logical-model.js';
+import type { LatentSizes, TensorRole } from '../convert/logical-model.js';
 import type { MegatronSettings, MegatronSpec } from './settings.js';
 
 /**
@@ -16,6 +16,7 @@ import type { MegatronSettings, MegatronSpec } from './settings.js';
  * * `rows`: a run of rows;
  * * `columns`: a run of columns (vectors: whole);
  * * `halves`: the rank's run of rows of each member, one under the other;
+ * * `head_rows`: of each head of the rank, the rows that `headRows` says;
  * * `groups`: query heads, key and value of one group after the other;
  * * `grouped_in`, `grouped_out`: all experts of the rank, turned, one under the other in memory.
  */
@@ -25,12 +26,21 @@ export type Cut =
   | 'rows'
   | 'columns'
   | 'halves'
+  | 'head_rows'
   | 'groups'
   | 'grouped_in'
   | 'grouped_out';
 
 /** Where in the pipeline a tensor is: with the first chunk, the last, or its layer. */
 export type RulePlace = 'first' | 'layer' | 'last';
+
+/** A run of the rows that a projection has for each head. */
+export interface HeadRows {
+  readonly begin: number;
+  readonly count: number;
+  /** Rows of a head, all together. */
+  readonly of: number;
+}
 
 /** One stored tensor. */
 export interface LayoutRule {
@@ -41,6 +51,7 @@ export interface LayoutRule {
   /** Only in layers that have (or lack) a tensor of this role. */
   readonly with?: TensorRole;
   readonly without?: readonly TensorRole[];
+  readonly headRows?: (latent: LatentSizes) => HeadRows;
 }
 
 const layer = (
@@ -66,8 +77,6 @@ const CORE_ATTENTION: readonly LayoutRule[] = [
   // Latent attention, as MindSpeed-LLM stores it: the two down projections in one tensor that no rank divides.
   layer('self_attention.linear_qkv.{part}', ['q_a', 'kv_a'], 'whole'),
   layer('self_attention.linear_qkv.weight', ['q', 'kv_a'], 'whole'),
-  layer('self_attention.linear_q_up_proj.weight', ['q_b'], 'rows'),
-  layer('self_attention.linear_kv_up_proj.weight', ['kv_b'], 'rows'),
   layer('self_attention.linear_proj.{part}', ['o'], 'columns'),
   layer('self_attention.q_layernorm.{part}', ['q_norm'], 'whole'),
   layer('self_attention.k_layernorm.{part}', ['k_norm'], 'whole'),
@@ -75,6 +84,40 @@ const CORE_ATTENTION: readonly LayoutRule[] = [
   layer('self_attention.kv_layernorm.{part}', ['kv_a_norm'], 'whole'),
   layer('post_attn_norm.{part}', ['post_attention_norm'], 'whole'),
   layer('post_mlp_layernorm.{part}', ['post_mlp_norm'], 'whole'),
+];
+
+const LATENT_UP: readonly LayoutRule[] = [
+  layer('self_attention.linear_q_up_proj.weight', ['q_b'], 'rows'),
+  layer('self_attention.linear_kv_up_proj.weight', ['kv_b'], 'rows'),
+];
+
+const headRows = (name: string, role: TensorRole, rows: LayoutRule['headRows']): LayoutRule => ({
+  ...layer(`self_attention.${name}.weight`, [role], 'head_rows'),
+  ...(rows === undefined ? {} : { headRows: rows }),
+});
+
+/** With `--mla-mm-split`: the plain and the rotated part of queries, the keys and the values, each on its own. */
+const LATENT_UP_SPLIT: readonly LayoutRule[] = [
+  headRows('linear_qk_nope', 'q_b', ({ plainHeadDim: plain, rotaryHeadDim: rotary }) => ({
+    begin: 0,
+    count: plain,
+    of: plain + rotary,
+  })),
+  headRows('linear_qk_rope', 'q_b', ({ plainHeadDim: plain, rotaryHeadDim: rotary }) => ({
+    begin: plain,
+    count: rotary,
+    of: plain + rotary,
+  })),
+  headRows('linear_kv_nope', 'kv_b', ({ plainHeadDim: plain, valueHeadDim: value }) => ({
+    begin: 0,
+    count: plain,
+    of: plain + value,
+  })),
+  headRows('linear_v', 'kv_b', ({ plainHeadDim: plain, valueHeadDim: value }) => ({
+    begin: plain,
+    count: value,
+    of: plain + value,
+  })),
 ];
 
 const CORE_MLP: readonly LayoutRule[] = [
@@ -207,6 +250,7 @@ export function layoutRules(settings: MegatronSettings): readonly LayoutRule[] {
         ...CORE_ENDS,
         ...LOCAL_NORMS,
         ...CORE_ATTENTION,
+        ...(settings.splitLatent ? LATENT_UP_SPLIT : LATENT_UP),
         ...CORE_MLP,
         ...(settings.groupedGemm ? GROUPED_EXPERTS : LISTED_EXPERTS),
       ];
@@ -215,6 +259,7 @@ export function layoutRules(settings: MegatronSettings): readonly LayoutRule[] {
         ...CORE_ENDS,
         ...ENGINE_NORMS,
         ...CORE_ATTENTION,
+        ...(settings.splitLatent ? LATENT_UP_SPLIT : LATENT_UP),
         ...CORE_MLP,
         ...(settings.groupedGemm ? NUMBERED_EXPERTS : LISTED_EXPERTS),
       ];

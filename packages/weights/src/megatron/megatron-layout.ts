@@ -191,7 +191,7 @@ class LayoutInProgress {
     for (const { id } of members) this.#placed.add(id);
     return {
       name: rule.name.replace('{part}', part),
-      ...cutTensor(rule.cut, members, context),
+      ...cutTensor(rule, members, context),
     };
   }
 

@@ -20,7 +20,8 @@ import { matchSources } from '../convert/plan-sources.js';
 import { buildArguments, type MegatronArguments } from './arguments.js';
 import type { MegatronCheckpoint } from './checkpoint.js';
 import { megatronLayout } from './megatron-layout.js';
-import type { MegatronSettings } from './settings.js';
+import { allRanks, chunkKey, rankDirectory } from './rank-names.js';
+import { type MegatronSettings, virtualChunks } from './settings.js';
 import { torchRoot } from './torch-root.js';
 import { type Iteration, iterationDirectory, TRACKER_FILE, trackerText } from './tracker.js';
 
@@ -119,7 +120,7 @@ function megatronPlan(sources: readonly StoredSource[], input: ToMegatron): Chec
   const args = buildArguments(model, configOf(input), settings);
   return {
     sources: composition.sources,
-    files: rankFiles(composition.targets, args, iteration),
+    files: rankFiles(composition.targets, args, input),
     texts: [{ path: TRACKER_FILE, text: trackerText(iteration) }],
     replicas: composition.replicas,
   };
@@ -142,17 +143,26 @@ function compose(
   return composition;
 }
 
+/** A file for every rank, with every chunk, even where all of its layers are without weights. */
 function rankFiles(
   targets: readonly ComposedTensor[],
   args: MegatronArguments,
-  iteration: Iteration,
+  { model, settings, iteration }: ToMegatron,
 ): readonly TargetFile[] {
-  return [...groupByShard(targets)].map(([shard, tensors]) => ({
-    path: `${iterationDirectory(iteration)}/${shard}/model_optim_rng.pt`,
-    format: 'torch',
-    tensors,
-    extra: torchRoot(tensors, args, iteration === 'release' ? 1 : iteration),
-  }));
+  const byShard = groupByShard(targets);
+  const chunks = virtualChunks(model.sizes.layers, settings);
+  const chunkKeys = Array.from({ length: chunks }, (_, chunk) => chunkKey(chunk, chunks));
+  return allRanks(settings).map((rank) => {
+    const shard = rankDirectory(rank, settings);
+    const tensors = byShard.get(shard) ?? [];
+    const number = iteration === 'release' ? 1 : iteration;
+    return {
+      path: `${iterationDirectory(iteration)}/${shard}/model_optim_rng.pt`,
+      format: 'torch',
+      tensors,
+      extra: torchRoot(tensors, { args, chunkKeys, iteration: number }),
+    };
+  });
 }
 
 function groupByShard(

@@ -30,6 +30,8 @@ export interface MegatronSettings {
   readonly groupedGemm: boolean;
   /** Experts are divided among tensor-parallel ranks, each whole (`--moe-tp-extend-ep`). */
   readonly expertsOverTensorRanks: boolean;
+  /** Latent attention: up projections in four tensors instead of two (`--mla-mm-split`). */
+  readonly splitLatent: boolean;
   readonly vocabularyPadding: VocabularyPadding;
   /** `--make-vocab-size-divisible-by`; without effect when the padding is `none`. */
   readonly vocabularyDivisibleBy: number;
@@ -49,6 +51,7 @@ export const DEFAULT_MEGATRON_SETTINGS: MegatronSettings = {
   schedule: 'standard',
   groupedGemm: false,
   expertsOverTensorRanks: false,
+  splitLatent: false,
   vocabularyPadding: 'none',
   vocabularyDivisibleBy: 128,
   separateGate: false,

@@ -28,17 +28,25 @@ const TORCH_DTYPES: {
   F8_E5M2: { dtype: 'float8_e5m2', storageClass: 'UntypedStorage' },
 };
 
+/** What a root holds besides tensors. */
+export interface TorchRootOptions {
+  readonly args: MegatronArguments;
+  /** `model`, or `model0` …: dictionaries that are there even without tensors. */
+  readonly chunkKeys: readonly string[];
+  readonly iteration: number;
+}
+
 /** The root of a rank's file; tensor names are key paths below it. */
 export function torchRoot(
   tensors: readonly TargetTensor[],
-  args: MegatronArguments,
-  iteration: number,
+  { args, chunkKeys, iteration }: TorchRootOptions,
 ): TorchDict {
   const root = dict([
     ['args', { kind: 'namespace', type: 'argparse.Namespace', attributes: attributesOf(args) }],
     ['checkpoint_version', { kind: 'float', value: CHECKPOINT_VERSION }],
     ['iteration', iteration],
   ]);
+  for (const key of chunkKeys) childDict(root, key);
   for (const [at, tensor] of tensors.entries()) {
     const path = tensor.name.split(KEY_SEPARATOR);
     const last = path.pop() ?? '';
