@@ -20,6 +20,8 @@ export const CLI_ERRORS = {
   CLI_UNKNOWN_TENSOR: 'CLI_UNKNOWN_TENSOR',
   /** The chat template does not accept the messages of a conversation. */
   CLI_TEMPLATE_REFUSED: 'CLI_TEMPLATE_REFUSED',
+  /** What a conversion wrote differs from its source when it is read back. */
+  CLI_VERIFICATION_FAILED: 'CLI_VERIFICATION_FAILED',
   /** Anything not raised on purpose: a mistake of the program. */
   CLI_UNEXPECTED: 'CLI_UNEXPECTED',
 } as const;

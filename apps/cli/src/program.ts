@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { addArtifactsCommand } from './commands/artifacts.js';
 import { addChatCommand } from './commands/chat.js';
+import { addConvertCommand } from './commands/convert.js';
 import { addDataCommands } from './commands/data.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEvalCommand } from './commands/eval.js';
@@ -57,6 +58,7 @@ export function buildProgram({ host, isColorRefused, start }: ProgramOptions): C
   addEvalCommand(program, start);
   addGenerateCommand(program, start);
   addChatCommand(program, start);
+  addConvertCommand(program, start);
   addMergeCommand(program, start);
   addExportCommand(program, start);
   addInspectCommand(program, start);

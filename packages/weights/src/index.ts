@@ -12,6 +12,7 @@ export { type WritePeftOptions, writePeftAdapter } from './adapter/write-peft.js
 export { isPlainType, plainCodec, type TensorCodec } from './codec/tensor-codec.js';
 export { modelConfigToHf } from './config/config-to-hf.js';
 export type { FamilyName, ModelConfig, RopeScaling } from './config/model-config.js';
+export type { ModelNumbers } from './config/model-numbers.js';
 export {
   type ParameterRole,
   type ParameterSpec,
@@ -19,12 +20,35 @@ export {
 } from './config/parameter-table.js';
 export { parseModelConfig } from './config/parse-config.js';
 export {
+  type CarriedFile,
+  type CastDtype,
+  type ConversionRequest,
+  type PlannedConversion,
+  planConversion,
+} from './conversion/plan-checkpoint.js';
+export { runConversion } from './conversion/run-conversion.js';
+export type {
+  ConversionOverflow,
+  ConversionProgress,
+  ConversionResult,
+  ExecuteOptions,
+} from './convert/execute/execute-conversion.js';
+export { verifyConversion } from './convert/execute/verify-conversion.js';
+export {
   type HfLayoutOptions,
   type HfStyle,
   hfLayout,
   hfStyleOf,
 } from './convert/hf-layout.js';
-export { logicalModel } from './convert/logical-config.js';
+export {
+  checkStoredTensors,
+  ignorableTensors,
+  requireStoredTensors,
+  type ShapeDifference,
+  type StoredShapes,
+  type StoredTensorCheck,
+} from './convert/hf-tensor-check.js';
+export { logicalModel, modelNumbers } from './convert/logical-config.js';
 export { WEIGHTS_ERRORS } from './errors.js';
 export { exportGguf, type GgufExportOptions, type GgufExportReport } from './export/export-gguf.js';
 export { exportHf } from './export/export-hf.js';
@@ -33,6 +57,7 @@ export {
   type GgufExportType,
   type TypeFallback,
 } from './export/gguf/element-types.js';
+export { convertGgufToHf } from './export/gguf/gguf-to-hf.js';
 export {
   convertHfToGguf,
   type HfToGgufOptions,
@@ -46,6 +71,8 @@ export type {
   WriteProgress,
 } from './export/write-hf-model.js';
 export { KNOWN_ARCHITECTURES, KNOWN_GGUF_ARCHITECTURES } from './families/known-families.js';
+export type { CheckpointPlan } from './megatron/plan-conversion.js';
+export type { MegatronSettings, MegatronSpec, VocabularyPadding } from './megatron/settings.js';
 export {
   type MergedTensor,
   type MergeReport,
