@@ -184,7 +184,10 @@ def case_fsdp2(directory, rank):
 # ----------------------------------------------------------------- megatron-core
 
 
-def megatron_model(tp=1, pp=1, ep=1, experts=None, layers=2, qkv_bias=False):
+HIDDEN, HEADS, GROUPS, FFN, EXPERT_FFN, VOCAB = 16, 4, 2, 20, 12, 37
+
+
+def megatron_model(tp=1, pp=1, ep=1, experts=None, layers=2, qwen2=False):
     from megatron.core import parallel_state
     from megatron.core.models.gpt.gpt_layer_specs import get_gpt_layer_local_spec
     from megatron.core.models.gpt.gpt_model import GPTModel
@@ -193,16 +196,17 @@ def megatron_model(tp=1, pp=1, ep=1, experts=None, layers=2, qkv_bias=False):
     parallel_state.initialize_model_parallel(
         tensor_model_parallel_size=tp, pipeline_model_parallel_size=pp, expert_model_parallel_size=ep
     )
-    moe = dict(num_moe_experts=experts, moe_router_topk=2, moe_ffn_hidden_size=12) if experts else {}
+    moe = dict(num_moe_experts=experts, moe_router_topk=2, moe_ffn_hidden_size=EXPERT_FFN) if experts else {}
     config = TransformerConfig(
-        num_layers=layers, hidden_size=16, ffn_hidden_size=20, num_attention_heads=4, num_query_groups=2, kv_channels=6,
+        num_layers=layers, hidden_size=HIDDEN, ffn_hidden_size=FFN, num_attention_heads=HEADS, num_query_groups=GROUPS,
+        kv_channels=head_dim(qwen2),
         gated_linear_unit=True, activation_func=torch.nn.functional.silu, add_bias_linear=False,
-        add_qkv_bias=qkv_bias, normalization="RMSNorm", qk_layernorm=True, use_cpu_initialization=True,
+        add_qkv_bias=qwen2, normalization="RMSNorm", qk_layernorm=not qwen2, use_cpu_initialization=True,
         perform_initialization=True, params_dtype=torch.bfloat16, bf16=True, pipeline_dtype=torch.bfloat16,
         tensor_model_parallel_size=tp, pipeline_model_parallel_size=pp, expert_model_parallel_size=ep,
         bias_dropout_fusion=False, gradient_accumulation_fusion=False, **moe,
     )
-    spec = get_gpt_layer_local_spec(num_experts=experts, qk_layernorm=True, normalization="RMSNorm")
+    spec = get_gpt_layer_local_spec(num_experts=experts, qk_layernorm=not qwen2, normalization="RMSNorm")
     torch.manual_seed(5)
     model = GPTModel(
         config=config, transformer_layer_spec=spec, vocab_size=40, max_sequence_length=32,
@@ -218,6 +222,10 @@ def megatron_model(tp=1, pp=1, ep=1, experts=None, layers=2, qkv_bias=False):
             noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed))
             parameter.data.copy_(1 + noise / 4)
     return model
+
+
+def head_dim(qwen2):
+    return HIDDEN // HEADS if qwen2 else 6
 
 
 def gather(value):
@@ -259,17 +267,85 @@ def local_state(model):
     return {k: v for k, v in model.state_dict().items() if isinstance(v, torch.Tensor) and "_extra_state" not in k}
 
 
-def expected_megatron(directory, tensors, **more):
-    write_expected(directory, dict(sorted(tensors.items())), **more)
+def hugging_face(whole, qwen2):
+    """The same numbers under the names of transformers, by the definition of each packed tensor."""
+    d, r = head_dim(qwen2), HEADS // GROUPS
+    out = {
+        "model.embed_tokens.weight": whole["embedding.word_embeddings.weight"][:VOCAB],
+        "model.norm.weight": whole["decoder.final_layernorm.weight"],
+        "lm_head.weight": whole["output_layer.weight"][:VOCAB],
+    }
+    same = {
+        "input_layernorm.weight": "input_layernorm.weight",
+        "pre_mlp_layernorm.weight": "post_attention_layernorm.weight",
+        "self_attention.linear_proj.weight": "self_attn.o_proj.weight",
+        "self_attention.q_layernorm.weight": "self_attn.q_norm.weight",
+        "self_attention.k_layernorm.weight": "self_attn.k_norm.weight",
+        "mlp.router.weight": "mlp.gate.weight",
+    }
+    for name, tensor in whole.items():
+        if not name.startswith("decoder.layers."):
+            continue
+        layer, rest = name.removeprefix("decoder.layers.").split(".", 1)
+        head = f"model.layers.{layer}."
+        if rest in same:
+            out[head + same[rest]] = tensor
+        elif "linear_qkv" in rest:
+            groups = tensor.reshape(GROUPS, r + 2, d, -1)
+            part = rest.rsplit(".", 1)[1]
+            parts = {"q": groups[:, :r], "k": groups[:, r], "v": groups[:, r + 1]}
+            for letter, rows in parts.items():
+                flat = rows.reshape(-1, tensor.shape[1]) if part == "weight" else rows.reshape(-1)
+                out[f"{head}self_attn.{letter}_proj.{part}"] = flat
+        else:
+            mlp = rest.replace("experts.local_experts.", "experts.").replace(".weight", "")
+            if mlp.endswith("linear_fc1"):
+                out[head + mlp.replace("linear_fc1", "gate_proj.weight")] = tensor.chunk(2, 0)[0]
+                out[head + mlp.replace("linear_fc1", "up_proj.weight")] = tensor.chunk(2, 0)[1]
+            else:
+                out[head + mlp.replace("linear_fc2", "down_proj.weight")] = tensor
+    return out
+
+
+def hugging_face_model(qwen2, experts, tensors):
+    """The configuration; transformers itself says whether names and shapes are those of the model."""
+    from transformers import AutoModelForCausalLM, Qwen2Config, Qwen3Config, Qwen3MoeConfig
+
+    shared = dict(
+        vocab_size=VOCAB, hidden_size=HIDDEN, intermediate_size=FFN, num_hidden_layers=2, num_attention_heads=HEADS,
+        num_key_value_heads=GROUPS, max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+        tie_word_embeddings=False, dtype="bfloat16",
+    )
+    if qwen2:
+        config = Qwen2Config(**shared)
+    elif experts:
+        config = Qwen3MoeConfig(
+            **shared, head_dim=head_dim(qwen2), num_experts=experts, num_experts_per_tok=2,
+            moe_intermediate_size=EXPERT_FFN, decoder_sparse_step=1,
+        )
+    else:
+        config = Qwen3Config(**shared, head_dim=head_dim(qwen2))
+    if not experts:
+        model = AutoModelForCausalLM.from_config(config)
+        shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+        assert shapes == {name: tuple(t.shape) for name, t in tensors.items()}
+    return config
+
+
+def expected_megatron(directory, tensors, qwen2=False, experts=None):
+    hf = hugging_face(tensors, qwen2)
+    config = hugging_face_model(qwen2, experts, hf)
+    config.save_pretrained(directory / "hf")
+    write_expected(directory, dict(sorted(tensors.items())), hf={name: facts(t) for name, t in hf.items()})
 
 
 def case_megatron_stacked_tp2(directory, rank):
     """Two tensor parallel ranks, layers stacked along a leading axis."""
-    model = megatron_model(tp=2, qkv_bias=True)
+    model = megatron_model(tp=2, qwen2=True)
     save_megatron(model, directory, None)
     parts = gather(local_state(model))
     if rank == 0:
-        expected_megatron(directory, {k: join_tp(k, [p[k] for p in parts]) for k in parts[0]})
+        expected_megatron(directory, {k: join_tp(k, [p[k] for p in parts]) for k in parts[0]}, qwen2=True)
 
 
 def case_megatron_stacked_pp2(directory, rank):
@@ -317,7 +393,7 @@ def case_megatron_experts_ep2(directory, rank):
     save_megatron(model, directory, None)
     parts = gather(local_state(model))
     if rank == 0:
-        expected_megatron(directory, global_experts(parts))
+        expected_megatron(directory, global_experts(parts), experts=4)
 
 
 def case_megatron_experts_layers_ep2(directory, rank):
@@ -326,7 +402,7 @@ def case_megatron_experts_layers_ep2(directory, rank):
     save_megatron(model, directory, {"singleton_local_shards": True})
     parts = gather(local_state(model))
     if rank == 0:
-        expected_megatron(directory, global_experts(parts))
+        expected_megatron(directory, global_experts(parts), experts=4)
 
 
 # ------------------------------------------------------------------------ driver

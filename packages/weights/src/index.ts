@@ -81,5 +81,10 @@ export {
 } from './merge/merge-adapter.js';
 export type { MergeableAdapter } from './merge/plan-merge.js';
 export { type RopeConfig, type RopeFrequencies, ropeFrequencies } from './rope/frequencies.js';
+export {
+  type DistributedSources,
+  type DistributedSourcesOptions,
+  distributedSources,
+} from './source/distributed/distributed-sources.js';
 export type { ModelSource, StoredParameter } from './source/model-source.js';
 export { openModel } from './source/open-model.js';
