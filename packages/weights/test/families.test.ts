@@ -1,7 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { TuneyardError } from '@tuneyard/core';
 import { SafetensorsReader } from '@tuneyard/formats';
+import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parameterTable } from '../src/config/parameter-table.js';
 import { parseModelConfig } from '../src/config/parse-config.js';
@@ -182,6 +184,8 @@ describe('a configuration', () => {
     ['qwen2-moe', { mlp_only_layers: [4] }, 'mlp_only_layers is [4]'],
     ['deepseek3', { first_k_dense_replace: 5 }, 'first_k_dense_replace is 5'],
     ['deepseek3', { kv_lora_rank: 0 }, 'kv_lora_rank is 0'],
+    ['llama', { num_hidden_layers: 300_000 }, 'num_hidden_layers is 300000'],
+    ['mixtral', { num_local_experts: 16_385 }, 'num_local_experts is 16385'],
   ])('of %s with %j is refused', async (name, changes, message) => {
     expect(await refused(name, changes)).toContain(`WEIGHTS_CONFIG_FIELD config.json: ${message}`);
   });
@@ -196,6 +200,32 @@ describe('a configuration', () => {
     expect(await refused('chatglm', { rmsnorm: false })).toMatch(
       /^WEIGHTS_UNSUPPORTED_FEATURE config\.json: rmsnorm is false/,
     );
+  });
+
+  it('with any value in any place gives a model or a named error', () => {
+    const anywhere = fc
+      .constantFrom(...FAMILY_FIXTURES)
+      .chain((name) =>
+        fc.tuple(
+          fc.constant(name),
+          fc.constantFrom(...Object.keys(familyFixture(name).config)),
+          fc.oneof(fc.jsonValue({ maxDepth: 1 }), fc.integer({ min: -2, max: 300 })),
+        ),
+      );
+    const outcome = ([name, key, value]: [string, string, unknown]) => {
+      try {
+        const model = modelOf(name, { [key]: value });
+        return hfLayout(model, { style: 'fused' }).length > 0;
+      } catch (error) {
+        return error instanceof TuneyardError && error.message.includes('config.json');
+      }
+    };
+    fc.assert(fc.property(anywhere, outcome), { seed: 1, numRuns: 300 });
+  });
+
+  it('at the limit of layers times experts is read', () => {
+    const { tensors } = modelOf('mixtral', { num_local_experts: 2 ** 14 });
+    expect(tensors.filter(({ role }) => role === 'expert_up')).toHaveLength(2 ** 16);
   });
 
   it('takes a stated null for one key head per query head', () => {

@@ -9,6 +9,12 @@ import type {
 } from '../families/family-table.js';
 import { type FieldReader, isIntegerWithin, MAX_SIZE_FIELD } from './fields.js';
 
+/**
+ * Most layers times experts that a configuration may state: each is at least one object in memory. The largest known
+ * is 23 424 (Kimi K2: 61 layers of 384 experts).
+ */
+const MAX_LAYER_EXPERTS = 2 ** 16;
+
 /** Sizes and switches of one model. */
 export interface ModelSizing {
   readonly sizes: LogicalSizes;
@@ -33,6 +39,7 @@ export function readSizing(fields: FieldReader, table: FamilyTable): ModelSizing
       );
   }
   const layers = readSize(fields, table.sizes.layers);
+  requireListable(fields, table.sizes.layers, layers);
   const experts = readExperts(fields, table, layers);
   const latent = table.latent === null ? null : readLatent(fields, table.latent);
   const hidden = readSize(fields, table.sizes.hidden);
@@ -79,6 +86,12 @@ function refusePackedWeights(fields: FieldReader): void {
     `says the weights are stored quantized (${method})`,
     'Convert the unquantized checkpoint, or a GGUF file of the model.',
   );
+}
+
+function requireListable(fields: FieldReader, rule: SizeRule, count: number): void {
+  if (count <= MAX_LAYER_EXPERTS) return;
+  const key = rule.keys.find((candidate) => fields.has(candidate)) ?? rule.keys[0] ?? '';
+  throw fields.invalid(key, `at most ${MAX_LAYER_EXPERTS} layers times experts`);
 }
 
 /** A stated size; null when the rule leaves the absence to the caller. */
@@ -173,6 +186,7 @@ function readExperts(fields: FieldReader, table: FamilyTable, layers: number): E
   const stated = countKey === undefined ? undefined : fields.raw[countKey];
   if (rules === null || stated === 0 || stated === null) return dense;
   const experts = readSize(fields, rules.count);
+  requireListable(fields, rules.count, layers * experts);
   const chosen = statedSize(fields, rules.perToken);
   if (chosen !== null && chosen > experts) {
     throw fields.invalid(

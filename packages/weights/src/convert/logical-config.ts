@@ -25,12 +25,16 @@ export function logicalModel(rawConfig: unknown, where: string): LogicalModel {
   const sizing = readSizing(fields, table);
   const { sizes } = sizing;
   const outside = { part: 'weight', layer: null, expert: null } as const;
-  const tensors: LogicalTensor[] = [logicalTensor('embedding', sizes, outside)];
-  for (let layer = 0; layer < sizes.layers; layer++) {
-    tensors.push(...attentionTensors(sizing, layer), ...mlpTensors(sizing, layer));
-  }
-  tensors.push(logicalTensor('final_norm', sizes, outside));
-  if (!sizes.tiedEmbeddings) tensors.push(logicalTensor('head', sizes, outside));
+  const layers = Array.from({ length: sizes.layers }, (_, layer) => [
+    ...attentionTensors(sizing, layer),
+    ...mlpTensors(sizing, layer),
+  ]);
+  const tensors = [
+    logicalTensor('embedding', sizes, outside),
+    ...layers.flat(),
+    logicalTensor('final_norm', sizes, outside),
+    ...(sizes.tiedEmbeddings ? [] : [logicalTensor('head', sizes, outside)]),
+  ];
   return { family: table.name, sizes, tensors };
 }
 

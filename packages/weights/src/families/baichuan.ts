@@ -5,7 +5,8 @@ const LAYER = 'model.layers.{layer}.self_attn.';
 
 /**
  * Baichuan 1 and 2: Llama with q, k and v in one tensor, no groups of heads. The 13B models use ALiBi instead of
- * rotation, which changes no tensor.
+ * rotation, and Baichuan 2 (vocabulary of 125 696) scales the rows of its head to length one when it computes; neither
+ * changes a tensor of the files.
  *
  * Source: `modeling_baichuan.py` of baichuan-inc/Baichuan2-7B-Base and 13B-Base.
  */
