@@ -5,8 +5,8 @@ too (`fill_tensor`), and every value is exact in bf16. A family's record holds t
 transformers saves it, the tensors of the checkpoint with their shapes, prompts as ids, and for each prompt the
 ids that transformers chooses greedily, the margin of each choice and the first logits of the first step.
 
-Baichuan 2 and ChatGLM 3, whose code transformers does not have, are computed by models of the same form
-(Llama; GLM) from tensors that are split here.
+Baichuan 2, ChatGLM 3, InternLM 2 and Qwen 1, whose code transformers does not have, are computed by models of the
+same form (Llama, GLM, Llama, Qwen 2) from tensors that are split here.
 
 Run: HF_HUB_OFFLINE=1 python test/oracles/make_gguf_family_goldens.py [family …]
 Writes: packages/engine/test/fixtures/gguf-families/<family>.json
@@ -164,6 +164,26 @@ STANDARD = {
             head_dim=8,
             attention_bias=True,
             partial_rotary_factor=0.5,
+            rope_parameters=rope(10000.0, partial_rotary_factor=0.5),
+        ),
+    ),
+    "glm4-moe": (
+        "glm4_moe",
+        dict(
+            SMALL,
+            **MOE,
+            head_dim=8,
+            attention_bias=True,
+            partial_rotary_factor=0.5,
+            use_qk_norm=True,
+            n_routed_experts=4,
+            n_shared_experts=1,
+            first_k_dense_replace=1,
+            n_group=1,
+            topk_group=1,
+            norm_topk_prob=True,
+            routed_scaling_factor=1.5,
+            num_nextn_predict_layers=0,
             rope_parameters=rope(10000.0, partial_rotary_factor=0.5),
         ),
     ),
@@ -417,6 +437,120 @@ def chatglm3():
     return raw, shapes, loaded(twin, tensors)
 
 
+def qwen1():
+    hidden, ffn, vocab = 32, 64, 512
+    raw = {
+        "architectures": ["QWenLMHeadModel"],
+        "model_type": "qwen",
+        "hidden_size": hidden,
+        "intermediate_size": 2 * ffn,
+        "kv_channels": 8,
+        "layer_norm_epsilon": 1e-5,
+        "max_position_embeddings": 256,
+        "no_bias": True,
+        "num_attention_heads": 4,
+        "num_hidden_layers": 2,
+        "rotary_emb_base": 10000,
+        "rotary_pct": 1.0,
+        "seq_length": 256,
+        "tie_word_embeddings": False,
+        "use_logn_attn": False,
+        "vocab_size": vocab,
+        "torch_dtype": "float32",
+    }
+    shapes = {"transformer.wte.weight": [vocab, hidden]}
+    for i in range(2):
+        p = f"transformer.h.{i}."
+        shapes |= {
+            p + "ln_1.weight": [hidden],
+            p + "attn.c_attn.weight": [3 * hidden, hidden],
+            p + "attn.c_attn.bias": [3 * hidden],
+            p + "attn.c_proj.weight": [hidden, hidden],
+            p + "ln_2.weight": [hidden],
+            p + "mlp.w1.weight": [ffn, hidden],
+            p + "mlp.w2.weight": [ffn, hidden],
+            p + "mlp.c_proj.weight": [hidden, ffn],
+        }
+    shapes |= {"transformer.ln_f.weight": [hidden], "lm_head.weight": [vocab, hidden]}
+    names = [
+        ("transformer.wte", "model.embed_tokens"),
+        ("transformer.h.", "model.layers."),
+        ("transformer.ln_f", "model.norm"),
+        ("attn.c_proj", "self_attn.o_proj"),
+        ("attn.c_attn", "self_attn.c_attn"),
+        ("ln_1", "input_layernorm"),
+        ("ln_2", "post_attention_layernorm"),
+        ("mlp.w1", "mlp.up_proj"),
+        ("mlp.w2", "mlp.gate_proj"),
+        ("mlp.c_proj", "mlp.down_proj"),
+    ]
+    tensors = {}
+    for name, shape in shapes.items():
+        value = fill_tensor(name, shape, False)
+        for old, new in names:
+            name = name.replace(old, new)
+        if "c_attn" in name:
+            for part, piece in zip("qkv", value.chunk(3)):
+                tensors[name.replace("c_attn", f"{part}_proj")] = piece.contiguous()
+        else:
+            tensors[name] = value
+    settings = dict(SMALL, num_key_value_heads=4, rope_parameters=rope())
+    twin, _ = checkpoint_shapes(AutoConfig.for_model("qwen2", **settings))
+    return raw, shapes, loaded(twin, tensors)
+
+
+def internlm2():
+    hidden, ffn, vocab, heads, groups, width = 32, 64, 512, 4, 2, 8
+    raw = {
+        "architectures": ["InternLM2ForCausalLM"],
+        "model_type": "internlm2",
+        "bias": False,
+        "hidden_act": "silu",
+        "torch_dtype": "float32",
+        "rope_theta": 1000000.0,
+        **SMALL,
+    }
+    shapes = {"model.tok_embeddings.weight": [vocab, hidden]}
+    for i in range(2):
+        p = f"model.layers.{i}."
+        shapes |= {
+            p + "attention.wqkv.weight": [(heads + 2 * groups) * width, hidden],
+            p + "attention.wo.weight": [hidden, hidden],
+            p + "feed_forward.w1.weight": [ffn, hidden],
+            p + "feed_forward.w3.weight": [ffn, hidden],
+            p + "feed_forward.w2.weight": [hidden, ffn],
+            p + "attention_norm.weight": [hidden],
+            p + "ffn_norm.weight": [hidden],
+        }
+    shapes |= {"model.norm.weight": [hidden], "output.weight": [vocab, hidden]}
+    names = [
+        ("tok_embeddings", "embed_tokens"),
+        ("attention.wo", "self_attn.o_proj"),
+        ("attention.wqkv", "self_attn.wqkv"),
+        ("feed_forward.w1", "mlp.gate_proj"),
+        ("feed_forward.w3", "mlp.up_proj"),
+        ("feed_forward.w2", "mlp.down_proj"),
+        ("attention_norm", "input_layernorm"),
+        ("ffn_norm", "post_attention_layernorm"),
+    ]
+    tensors = {}
+    for name, shape in shapes.items():
+        value = fill_tensor(name, shape, False)
+        for old, new in names:
+            name = name.replace(old, new)
+        if "wqkv" in name:
+            grouped = value.reshape(groups, heads // groups + 2, width, hidden)
+            parts = {"q": grouped[:, :-2], "k": grouped[:, -2], "v": grouped[:, -1]}
+            for part, piece in parts.items():
+                new = name.replace("wqkv", f"{part}_proj")
+                tensors[new] = piece.reshape(-1, hidden).contiguous()
+        else:
+            tensors["lm_head.weight" if name == "output.weight" else name] = value
+    settings = dict(SMALL, rope_parameters=rope(1000000.0))
+    twin, _ = checkpoint_shapes(AutoConfig.for_model("llama", **settings))
+    return raw, shapes, loaded(twin, tensors)
+
+
 def continue_greedily(model, ids):
     out, margins, first = [], [], None
     with torch.no_grad():
@@ -432,7 +566,12 @@ def continue_greedily(model, ids):
 def main():
     tokenizer = Tokenizer.from_file(str(TOKENIZER))
     prompts = [[1] + [i for i in tokenizer.encode(p, add_special_tokens=False).ids] for p in PROMPTS]
-    special = {"baichuan2": baichuan2, "chatglm3": chatglm3}
+    special = {
+        "baichuan2": baichuan2,
+        "chatglm3": chatglm3,
+        "internlm2": internlm2,
+        "qwen1": qwen1,
+    }
     OUT.mkdir(parents=True, exist_ok=True)
     for family in sys.argv[1:] or [*STANDARD, *special]:
         raw, shapes, model = special[family]() if family in special else standard(family)

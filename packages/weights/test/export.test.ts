@@ -127,15 +127,15 @@ describe('exportGguf', () => {
     const errors = found.map((v, i) => Math.abs(v - values[i]!));
     expect(Math.max(...errors)).toBeLessThan(0.01);
     await back.close();
-    const q4 = await exportGguf(source, join(temporaryDirectory(), 'q4.gguf'), {
-      type: 'q4_K',
+    const q6 = await exportGguf(source, join(temporaryDirectory(), 'q6.gguf'), {
+      type: 'q6_K',
       codec: naiveQ8Codec,
       tokenizer: NO_TOKENIZER,
     });
-    expect(q4.fallbacks).toContainEqual({
+    expect(q6.fallbacks).toContainEqual({
       tensor: 'blk.0.attn_q.weight',
       rowElements: 64,
-      asked: 'q4_K',
+      asked: 'q6_K',
       used: 'q8_0',
     });
     await source.close();

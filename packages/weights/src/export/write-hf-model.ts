@@ -142,8 +142,8 @@ async function writeSidecars(
   return [...copied, ...replaced].sort();
 }
 
-/** Writing into a directory with other weights would leave a mixture of two models. */
-async function requireNoModel(outDir: string): Promise<void> {
+/** Writing into a directory with other weights would leave a mixture of two models. Throws: `WEIGHTS_OUTPUT_EXISTS`. */
+export async function requireNoModel(outDir: string): Promise<void> {
   const names = await readdir(outDir);
   const found = names.find((name) => name === 'config.json' || /\.(safetensors|bin)$/.test(name));
   if (found === undefined) return;

@@ -141,7 +141,11 @@ function parseRope(
   return { ropeTheta, ropeScaling: { type: 'factors', factors: factors.map(shortestOfF32) } };
 }
 
-function parseScaling(fields: FieldReader, key: (name: string) => string): RopeScaling | null {
+/** Reads rope scaling as far as metadata alone state it. Throws: `WEIGHTS_UNSUPPORTED_FEATURE`, `WEIGHTS_CONFIG_FIELD`. */
+export function parseScaling(
+  fields: FieldReader,
+  key: (name: string) => string,
+): RopeScaling | null {
   const type = fields.text(key('rope.scaling.type'));
   const factor = fields.positiveOr(key('rope.scaling.factor'), null);
   const legacy = fields.positiveOr(key('rope.scale_linear'), null);
@@ -207,7 +211,8 @@ function parseBiases(facts: GgufFacts, family: Family): BiasFields {
 
 type TokenFields = Pick<ModelConfig, 'bosTokenId' | 'eosTokenIds' | 'padTokenId'>;
 
-function parseTokenIds(fields: FieldReader, vocabSize: number): TokenFields {
+/** Reads the ids of special tokens and checks their range. */
+export function parseTokenIds(fields: FieldReader, vocabSize: number): TokenFields {
   const id = (name: string): number | null => {
     const key = `tokenizer.ggml.${name}_token_id`;
     const value = fields.raw[key] ?? null;
@@ -219,7 +224,8 @@ function parseTokenIds(fields: FieldReader, vocabSize: number): TokenFields {
   return { bosTokenId: id('bos'), eosTokenIds: [...new Set(eos)], padTokenId: id('padding') };
 }
 
-function embeddingOf(facts: GgufFacts): GgufTensor {
+/** The embedding. Throws: `WEIGHTS_MISSING_TENSOR`. */
+export function embeddingOf(facts: GgufFacts): GgufTensor {
   const tensor = facts.tensors.get('token_embd.weight');
   if (tensor !== undefined && tensor.shape.length === 2) return tensor;
   throw new TuneyardError(
@@ -229,13 +235,13 @@ function embeddingOf(facts: GgufFacts): GgufTensor {
   );
 }
 
-/** Quantized values are products with f16 scales, which bf16 would cut short. */
-function torchDtypeOf(embedding: GgufTensor): ModelConfig['torchDtype'] {
+/** The element type to write; quantized values are products with f16 scales, which bf16 would cut short. */
+export function torchDtypeOf(embedding: GgufTensor): ModelConfig['torchDtype'] {
   return embedding.type === 'f32' || embedding.type === 'bf16' ? embedding.type : 'f16';
 }
 
 /** Metadata as plain values; 64-bit integers become numbers where that is exact. */
-function plainMetadata(metadata: ReadonlyMap<string, GgufValue>): Record<string, unknown> {
+export function plainMetadata(metadata: ReadonlyMap<string, GgufValue>): Record<string, unknown> {
   const plain: Record<string, unknown> = {};
   for (const [key, { value }] of metadata) {
     const isExact = typeof value === 'bigint' && BigInt(Number(value)) === value;
@@ -245,7 +251,7 @@ function plainMetadata(metadata: ReadonlyMap<string, GgufValue>): Record<string,
 }
 
 /** The shortest decimal that rounds to the same f32: what was written before GGUF narrowed it. */
-function shortestOfF32(value: number): number {
+export function shortestOfF32(value: number): number {
   for (let digits = 1; digits <= 9; digits++) {
     const candidate = Number(value.toPrecision(digits));
     if (Math.fround(candidate) === Math.fround(value)) return candidate;

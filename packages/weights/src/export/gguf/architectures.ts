@@ -77,6 +77,7 @@ export const GGUF_ARCHITECTURES: Readonly<Record<string, GgufArchitecture>> = {
   qwen3moe: { biases: [], expertWeights: 'normalized' },
   chatglm: { biases: QKV },
   glm4: { biases: QKV },
+  glm4moe: { biases: QKV, expertWeights: 'stated', takesLeadingDense: true },
   phi3: { biases: [], takesLongrope: true },
   gemma: { biases: [] },
   gemma2: { biases: [], windowPeriod: 2 },

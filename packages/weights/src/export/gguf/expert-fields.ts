@@ -21,13 +21,18 @@ export function expertFields(input: HparamInput): MetadataField[] {
     ['expert_used_count', u32(used)],
     ...(isLlama ? [] : ([['expert_feed_forward_length', u32(sizes.expertFfn)]] as const)),
     ...sharedFields(input),
-    ...(architecture === 'deepseek2' ? deepseekFields(input) : []),
+    ...(countsShared(architecture) ? deepseekFields(input) : []),
   ];
+}
+
+/** DeepSeek, and GLM-4.5 after it, count shared experts instead of stating their size. */
+function countsShared(architecture: string): boolean {
+  return architecture === 'deepseek2' || architecture === 'glm4moe';
 }
 
 function sharedFields({ model, architecture }: HparamInput): MetadataField[] {
   const { sharedFfn } = model.sizes;
-  if (sharedFfn === 0 || architecture === 'deepseek2') return [];
+  if (sharedFfn === 0 || countsShared(architecture)) return [];
   return [['expert_shared_feed_forward_length', u32(sharedFfn)]];
 }
 
@@ -52,7 +57,10 @@ function deepseekFields({ fields, model, table }: HparamInput): MetadataField[] 
     ['expert_shared_count', u32(count)],
     ['leading_dense_block_count', u32(leadingDense({ model }))],
     ['expert_weights_scale', f32(fields.positiveOr('routed_scaling_factor', 1))],
-    ['expert_weights_norm', bool(fields.flag('norm_topk_prob', table.name === 'deepseek3'))],
+    [
+      'expert_weights_norm',
+      bool(fields.flag('norm_topk_prob', table.experts?.routerBias ?? false)),
+    ],
     ['expert_gating_func', u32(isSigmoid === 'sigmoid' ? GATING.sigmoid : GATING.softmax)],
     ...(groups === null ? [] : ([['expert_group_count', u32(groups)]] as const)),
     ...(groupsUsed === null ? [] : ([['expert_group_used_count', u32(groupsUsed)]] as const)),

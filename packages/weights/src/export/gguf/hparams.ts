@@ -18,7 +18,8 @@ export function ggufHparams(input: HparamInput): readonly MetadataField[] {
     ['block_count', u32(sizes.layers)],
     ['context_length', u32(context)],
     ['embedding_length', u32(sizes.hidden)],
-    ['feed_forward_length', u32(sizes.ffn)],
+    // Qwen 1 counts both halves of its MLP.
+    ['feed_forward_length', u32(architecture === 'qwen' ? 2 * sizes.ffn : sizes.ffn)],
     ['attention.head_count', u32(sizes.heads)],
     ...headFields(input),
     ...rotaryFields(rotary, { architecture, contextLength: context }),

@@ -39,6 +39,8 @@ export interface GgufTensorSpec {
 export interface GgufLayoutRules extends GgufRules {
   /** Rows of the head are stored at length one (Baichuan 2 normalizes them when it computes). */
   readonly normalizesHead?: boolean;
+  /** Latent keys and values are one tensor, as files were before llama.cpp computed in the latent space. */
+  readonly keepsLatentWhole?: boolean;
 }
 
 /** Lists the tensors in the order of the logical ones. */
@@ -54,7 +56,8 @@ export function ggufLayout(
     else group.push(tensor);
   }
   return [...groups].flatMap(([name, tensors]) => {
-    if (tensors[0]?.role === 'kv_b') return latentHeads(name, tensors[0], model);
+    if (tensors[0]?.role === 'kv_b' && family.keepsLatentWhole !== true)
+      return latentHeads(name, tensors[0], model);
     return [groupSpec(name, tensors, { model, family })];
   });
 }
