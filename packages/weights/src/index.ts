@@ -19,6 +19,7 @@ export {
   parameterTable,
 } from './config/parameter-table.js';
 export { parseModelConfig } from './config/parse-config.js';
+export { isMegatronDirectory, openMegatronFiles } from './conversion/open-megatron.js';
 export {
   type CarriedFile,
   type CastDtype,

@@ -5,7 +5,15 @@ import { TuneyardError } from '@tuneyard/core';
 import { CLI_ERRORS } from '../errors.js';
 
 /** What `inspect` can look into. */
-export type ContentKind = 'artifact' | 'model' | 'adapter' | 'tokenizer' | 'safetensors' | 'gguf';
+export type ContentKind =
+  | 'artifact'
+  | 'model'
+  | 'adapter'
+  | 'tokenizer'
+  | 'safetensors'
+  | 'gguf'
+  | 'torch'
+  | 'megatron';
 
 /**
  * Decides what a file or directory is. An artifact may hold any of the others.
@@ -38,6 +46,9 @@ function detectDirectory(names: readonly string[]): ContentKind | undefined {
   const has = (name: string): boolean => names.includes(name);
   if (has('manifest.json')) return 'artifact';
   if (has('adapter_config.json')) return 'adapter';
+  // A converted checkpoint has the model's config.json beside it.
+  if (has('latest_checkpointed_iteration.txt')) return 'megatron';
+  if (names.some((name) => /^mp_rank_\d+/.test(name))) return 'megatron';
   if (has('config.json')) return 'model';
   if (names.some((name) => /\.safetensors(\.index\.json)?$/.test(name))) return 'safetensors';
   if (names.filter((name) => name.toLowerCase().endsWith('.gguf')).length === 1) return 'gguf';
@@ -64,6 +75,7 @@ function detectFile(path: string, prefix: Buffer): ContentKind | undefined {
   if (name.endsWith('.safetensors') || name.endsWith('.safetensors.index.json')) {
     return 'safetensors';
   }
+  if (/\.(pt|pth|bin)$/.test(name)) return 'torch';
   if (name.endsWith('.json') || name.endsWith('.model')) return 'tokenizer';
   return prefix[8] === 0x7b ? 'safetensors' : undefined;
 }
@@ -81,6 +93,8 @@ function unknownContent(path: string): TuneyardError {
           'an artifact directory',
           'a .safetensors file',
           'a .gguf file',
+          'a torch file (.pt, .bin)',
+          'a Megatron checkpoint directory',
           'tokenizer.json or tokenizer.model',
         ],
       },

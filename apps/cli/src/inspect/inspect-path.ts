@@ -25,6 +25,10 @@ async function inspectAs(path: string, kind: ContentKind): Promise<Inspection> {
       return await inspectTokenizer(path);
     case 'safetensors':
       return await inspectSafetensors(path);
+    case 'torch':
+      return await (await import('./inspect-torch.js')).inspectTorch(path);
+    case 'megatron':
+      return await (await import('./inspect-torch.js')).inspectMegatron(path);
     case 'gguf':
       return await inspectGguf(await ggufFile(path));
   }

@@ -8,6 +8,8 @@ export interface TensorStats {
   readonly mean: number | null;
   /** Population standard deviation. */
   readonly standardDeviation: number | null;
+  /** Root mean square. */
+  readonly rms: number | null;
   readonly zeros: number;
   readonly notANumber: number;
   readonly infinite: number;
@@ -42,6 +44,7 @@ export function computeTensorStats(values: Float32Array | Float64Array): TensorS
     max: orNull(max),
     mean: orNull(mean),
     standardDeviation: orNull(Math.sqrt(squares / finite.length)),
+    rms: orNull(Math.sqrt(squares / finite.length + mean ** 2)),
     zeros,
     notANumber,
     infinite: values.length - finite.length - notANumber,

@@ -23,7 +23,7 @@ const MODEL_KEY = /^model\d*$/;
 /** The files of one iteration. */
 export interface MegatronFiles {
   readonly iteration: Iteration;
-  readonly files: readonly MegatronFile[];
+  readonly files: readonly (MegatronFile & { readonly path: string })[];
 }
 
 /** True when a directory holds a tracker, or the rank directories themselves. */
@@ -45,8 +45,11 @@ export async function openMegatronFiles(
   const { iteration, path } = await findIteration(directory, wanted);
   const ranks = (await readdir(path)).filter((name) => parseRankDirectory(name) !== null).sort();
   if (ranks.length === 0) throw broken(`${path} has no directory mp_rank_…`);
-  const files: MegatronFile[] = [];
-  for (const rank of ranks) files.push(await openRank(join(path, rank), rank));
+  const files: (MegatronFile & { readonly path: string })[] = [];
+  for (const rank of ranks) {
+    const file = await openRank(join(path, rank), rank);
+    files.push({ ...file, path: join(path, rank, RANK_FILE) });
+  }
   return { iteration, files };
 }
 
