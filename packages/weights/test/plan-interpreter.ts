@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bf16ToF32, createRng, f16ToF32, f32ToBf16, f32ToF16, type Rng } from '@tuneyard/core';
+import type { TorchValue } from '@tuneyard/formats';
 import type {
   ConversionPlan,
   ConvertedDtype,
   Piece,
   SourceTensor,
+  TargetFile,
   TargetTensor,
 } from '../src/convert/logical-model.js';
 
@@ -19,12 +21,6 @@ const SIZES: Partial<Record<ConvertedDtype, number>> = {
   BF16: 2,
   I8: 1,
 };
-
-/** Numbers of a tensor and how wide they are. */
-export interface PlainTensor {
-  readonly bytes: Uint8Array;
-  readonly size: number;
-}
 
 /** Runs a plan in memory, one element at a time. Keys are `path` and tensor name, joined by a line feed. */
 export function interpretPlan(
@@ -115,19 +111,56 @@ export function randomPlan(seed: number, sizeMax = 40): PlanOnDisk {
     writeFileSync(file, bytes);
     sourceBytes.set(file, bytes);
   }
-  const files = Array.from({ length: upTo(3) }, (_, f) => ({
-    path: f === 0 ? 'a.safetensors' : `deep/${f}.safetensors`,
-    format: 'safetensors' as const,
-    extra: { format: 'pt' },
-    tensors: Array.from({ length: upTo(3) }, (_, t): TargetTensor => {
+  const files = Array.from({ length: upTo(3) }, (_, f): TargetFile => {
+    const tensors = Array.from({ length: upTo(3) }, (_, t): TargetTensor => {
       const [rows, cols] = [upTo(sizeMax), upTo(sizeMax)];
       const dtype = pick(dtypes);
       const pieces = tile(rng, sources, { row: 0, col: 0, rows, cols });
       return { name: `t${t}`, dtype, shape: [rows, cols], rows, cols, pieces };
-    }),
-  }));
+    });
+    return rng.next() < 0.5
+      ? { path: `${f}.safetensors`, format: 'safetensors', extra: { format: 'pt' }, tensors }
+      : { path: `deep/${f}/model.pt`, format: 'torch', extra: torchRoot(tensors), tensors };
+  });
   const remove = (): void => rmSync(dir, { recursive: true, force: true });
   return { plan: { sources, files }, dir, sourceBytes, remove };
+}
+
+const TORCH_NAMES: { readonly [D in ConvertedDtype]?: readonly [string, string] } = {
+  F64: ['float64', 'DoubleStorage'],
+  F32: ['float32', 'FloatStorage'],
+  F16: ['float16', 'HalfStorage'],
+  BF16: ['bfloat16', 'BFloat16Storage'],
+  I8: ['int8', 'CharStorage'],
+};
+
+/** A dictionary of tensors, each with a storage of its own. */
+function torchRoot(tensors: readonly TargetTensor[]): TorchValue {
+  const entries = tensors.map(({ name, dtype, rows, cols }, key): [string, TorchValue] => {
+    const [torchName, storageClass] = TORCH_NAMES[dtype]!;
+    return [
+      name,
+      {
+        kind: 'tensor',
+        dtype: torchName,
+        storage: {
+          kind: 'storage',
+          storageClass,
+          module: 'torch',
+          key: String(key),
+          location: 'cpu',
+          numel: rows * cols,
+          byteLength: rows * cols * SIZES[dtype]!,
+        },
+        storageOffset: 0,
+        shape: [rows, cols],
+        strides: [cols, 1],
+        requiresGrad: false,
+        hooks: { kind: 'dict', type: 'OrderedDict', entries: [] },
+      },
+    ];
+  });
+  return { kind: 'dict', type: 'dict', entries };
 }
 
 interface Area {

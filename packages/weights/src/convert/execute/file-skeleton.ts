@@ -1,50 +1,43 @@
-/** Where the tensors of a target file go, known before a byte of them is. */
+/** Lays out a target file, so that the bytes of its tensors can be written in any order. */
+import { basename, extname } from 'node:path';
+import {
+  type FileSkeleton,
+  planSafetensorsSkeleton,
+  planTorchArchive,
+  type TorchValue,
+} from '@tuneyard/formats';
 import type { TargetFile } from '../logical-model.js';
 import { badPlan } from './check-plan.js';
 import { ELEMENT_BYTES } from './element-sizes.js';
 
-/** A file without its tensors' bytes, which may be written in any order. */
-export interface FileSkeleton {
-  /** Bytes of the whole file. */
-  readonly size: number;
-  readonly tensors: ReadonlyMap<string, { readonly begin: number; readonly byteLength: number }>;
-  /** All other bytes of the file, given the CRC-32 of each tensor where the format has them. */
-  fixed(
-    crcs: ReadonlyMap<string, number>,
-  ): readonly { readonly at: number; readonly bytes: Uint8Array }[];
-}
-
-/** Lays out one target file. Throws: `WEIGHTS_CONVERT_PLAN`, and what the format's planner throws. */
+/**
+ * Lays out one target file by the planner of its format.
+ *
+ * Throws: `WEIGHTS_CONVERT_PLAN` when the file's other contents speak of tensors that the plan does not write, or not of
+ * one that it does; what the format's planner throws.
+ */
 export function planSkeleton(file: TargetFile): FileSkeleton {
-  if (file.format === 'torch') throw badPlan(`${file.path}: torch archives are not written yet`);
-  return planSafetensors(file);
+  const skeleton = file.format === 'torch' ? torchSkeleton(file) : safetensorsSkeleton(file);
+  for (const { name, rows, cols, dtype } of file.tensors) {
+    const bytes = rows * cols * ELEMENT_BYTES[dtype];
+    if (skeleton.tensors.get(name)?.byteLength === bytes) continue;
+    throw badPlan(`${file.path} has no room for the ${bytes} bytes of tensor ${name}`);
+  }
+  if (skeleton.tensors.size !== file.tensors.length) {
+    const names = new Set(file.tensors.map(({ name }) => name));
+    const extra = [...skeleton.tensors.keys()].find((name) => !names.has(name));
+    throw badPlan(`${file.path} has a tensor ${extra} that the plan does not write`);
+  }
+  return skeleton;
 }
 
-function planSafetensors(file: TargetFile): FileSkeleton {
-  const order = [...file.tensors].sort((a, b) => ELEMENT_BYTES[b.dtype] - ELEMENT_BYTES[a.dtype]);
-  const metadata = file.extra ?? {};
-  const fields =
-    Object.keys(metadata).length > 0 ? [`"__metadata__":${JSON.stringify(metadata)}`] : [];
-  const offsets = new Map<string, { begin: number; byteLength: number }>();
-  let end = 0;
-  for (const { name, dtype, shape, rows, cols } of order) {
-    const begin = end;
-    end += rows * cols * ELEMENT_BYTES[dtype];
-    offsets.set(name, { begin, byteLength: end - begin });
-    fields.push(
-      `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [begin, end] })}`,
-    );
-  }
-  const json = Buffer.from(`{${fields.join(',')}}`);
-  const jsonBytes = Math.ceil(json.length / 8) * 8;
-  const header = new Uint8Array(8 + jsonBytes).fill(0x20);
-  new DataView(header.buffer).setBigUint64(0, BigInt(jsonBytes), true);
-  header.set(json, 8);
-  const tensors = new Map(
-    [...offsets].map(([name, { begin, byteLength }]) => [
-      name,
-      { begin: header.length + begin, byteLength },
-    ]),
-  );
-  return { size: header.length + end, tensors, fixed: () => [{ at: 0, bytes: header }] };
+function safetensorsSkeleton({ path, tensors, extra }: TargetFile): FileSkeleton {
+  const metadata = (extra ?? {}) as Readonly<Record<string, string>>;
+  return planSafetensorsSkeleton(tensors, metadata, path);
+}
+
+/** The archive is named after the file, as torch does it. */
+function torchSkeleton({ path, extra }: TargetFile): FileSkeleton {
+  const archiveName = basename(path, extname(path));
+  return planTorchArchive({ root: extra as TorchValue, archiveName });
 }

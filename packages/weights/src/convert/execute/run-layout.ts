@@ -35,17 +35,26 @@ export function targetPlaces(
   );
 }
 
-/** Collects small tasks, so that a model of many small tensors is not all messages. */
+/**
+ * Collects small tasks, so that a model of many small tensors is not all messages. A batch ends where another target
+ * file begins: one that fails holds up no file before its own.
+ */
 export function* batchesOf(tasks: Iterable<MoveTask>): Generator<readonly MoveTask[]> {
   let batch: MoveTask[] = [];
   let bytes = 0;
   for (const task of tasks) {
+    const isNewFile = batch[0] !== undefined && firstFile(batch[0]) !== firstFile(task);
+    if (isNewFile || bytes >= BATCH_BYTES || batch.length >= BATCH_TASKS) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
     batch.push(task);
     bytes += task.extent.rows * task.extent.cols * task.place.size;
-    if (bytes < BATCH_BYTES && batch.length < BATCH_TASKS) continue;
-    yield batch;
-    batch = [];
-    bytes = 0;
   }
   if (batch.length > 0) yield batch;
+}
+
+function firstFile({ moves }: MoveTask): number | undefined {
+  return moves[0]?.target.file;
 }
