@@ -157,7 +157,8 @@ describe('executeConversion', () => {
       ],
       files: [whole('a', 0, 20), whole('b', 1, 2)],
     };
-    const { mtime } = statSync(second);
+    const time = new Date(1e12);
+    utimesSync(second, time, time);
     const failing = executeConversion(plan, out, {
       workers: 0,
       onProgress: () => truncateSync(second, 9),
@@ -166,7 +167,7 @@ describe('executeConversion', () => {
     expect(readdirSync(out)).toEqual(['.conversion']);
     expect(readdirSync(join(out, '.conversion'))).toEqual(['000000.partial', 'journal.jsonl']);
     writeFileSync(second, bytes.subarray(5, 5 + 2 * cols));
-    utimesSync(second, mtime, mtime);
+    utimesSync(second, time, time);
     const result = await executeConversion(plan, out, { workers: 0 });
     expect(result).toMatchObject({ resumedFiles: 1, readBytes: 2 * cols, writtenBytes: 2 * cols });
     expect(readdirSync(out)).toEqual(['0.safetensors', '1.safetensors']);
