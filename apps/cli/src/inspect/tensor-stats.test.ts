@@ -11,6 +11,7 @@ describe('computeTensorStats', () => {
       max: 4,
       mean: 2,
       standardDeviation: Math.SQRT2,
+      rms: Math.sqrt(6),
       zeros: 1,
       notANumber: 1,
       infinite: 1,

@@ -2,6 +2,7 @@
 import { access, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TuneyardError } from '@tuneyard/core';
+import { openDistributedCheckpoint } from '@tuneyard/formats';
 import type { RawObject } from '../config/fields.js';
 import { readJsonObject } from '../config/read-json.js';
 import { logicalModel } from '../convert/logical-config.js';
@@ -18,7 +19,9 @@ import {
 } from '../megatron/plan-conversion.js';
 import { DEFAULT_MEGATRON_SETTINGS, type MegatronSettings } from '../megatron/settings.js';
 import type { Iteration } from '../megatron/tracker.js';
+import { distributedSources } from '../source/distributed/distributed-sources.js';
 import { listSidecarFiles } from '../source/sidecar-files.js';
+import { findDistributed } from './find-distributed.js';
 import { isMegatronDirectory, openMegatronFiles } from './open-megatron.js';
 import { safetensorsSources, torchSources } from './source-tensors.js';
 
@@ -27,7 +30,7 @@ export type CastDtype = 'F32' | 'F16' | 'BF16';
 
 /** What to convert, and to what. */
 export interface ConversionRequest {
-  /** Directory of Hugging Face files or of a Megatron checkpoint. */
+  /** Directory of Hugging Face files, of a Megatron checkpoint, or of a distributed one. */
   readonly source: string;
   readonly to: 'hf' | 'megatron';
   /** Directory of `config.json` and tokenizer files; by default the source itself. */
@@ -55,7 +58,7 @@ export interface CarriedFile {
 export interface PlannedConversion {
   readonly plan: CheckpointPlan;
   readonly model: LogicalModel;
-  readonly sourceKind: 'hf' | 'megatron';
+  readonly sourceKind: 'hf' | 'megatron' | 'distributed';
   /** Layout of a Megatron source or target; null for Hugging Face. */
   readonly sourceSettings: MegatronSettings | null;
   readonly targetSettings: MegatronSettings | null;
@@ -70,9 +73,10 @@ export interface PlannedConversion {
  * Throws: `WEIGHTS_CONVERT_SOURCE` when the source is of no known kind; the codes of families, layouts and files.
  */
 export async function planConversion(request: ConversionRequest): Promise<PlannedConversion> {
-  const isMegatron = await isMegatronDirectory(request.source);
+  const distributed = await findDistributed(request.source, request.iteration);
+  const isMegatron = distributed === null && (await isMegatronDirectory(request.source));
   const configDir = request.configDir ?? request.source;
-  const config = await requireConfig(configDir, isMegatron);
+  const config = await requireConfig(configDir, isMegatron || distributed !== null);
   const model = logicalModel(config, join(configDir, 'config.json'));
   const carried = (await listSidecarFiles(configDir)).map((name) => ({
     from: join(configDir, name),
@@ -80,6 +84,15 @@ export async function planConversion(request: ConversionRequest): Promise<Planne
   }));
   const base = { model, config: castConfig(config, request.dtype), carried };
   const input = { model, config, dtype: request.dtype };
+  if (distributed !== null) {
+    const checkpoint = await openDistributedCheckpoint(distributed.directory);
+    const { sources } = await distributedSources(checkpoint, model);
+    const settings = { ...DEFAULT_MEGATRON_SETTINGS, ...request.sourceLayout };
+    const whole = { sources, settings, args: {}, vocabularyRows: model.sizes.vocab };
+    const { iteration } = distributed;
+    const planned = fromMegatron(request, { ...input, checkpoint: whole, iteration });
+    return { ...base, ...planned, sourceKind: 'distributed', sourceSettings: null };
+  }
   if (isMegatron) {
     const { files, iteration } = await openMegatronFiles(request.source, request.iteration);
     const checkpoint = recogniseMegatron(files, model, config, request.sourceLayout ?? {});
