@@ -2,7 +2,7 @@
 
 const FIRST_BYTES = 4096;
 
-/** A buffer that grows. All numbers are little-endian but for floats. */
+/** A buffer that grows, which is why a place is taken before the buffer is. All numbers are little-endian but for floats. */
 export class ByteWriter {
   #buffer = Buffer.alloc(FIRST_BYTES);
   #length = 0;
@@ -13,32 +13,39 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#buffer.writeUInt8(value, this.#reserve(1));
+    const at = this.#reserve(1);
+    this.#buffer.writeUInt8(value, at);
   }
 
   u16(value: number): void {
-    this.#buffer.writeUInt16LE(value, this.#reserve(2));
+    const at = this.#reserve(2);
+    this.#buffer.writeUInt16LE(value, at);
   }
 
   u32(value: number): void {
-    this.#buffer.writeUInt32LE(value, this.#reserve(4));
+    const at = this.#reserve(4);
+    this.#buffer.writeUInt32LE(value, at);
   }
 
   i32(value: number): void {
-    this.#buffer.writeInt32LE(value, this.#reserve(4));
+    const at = this.#reserve(4);
+    this.#buffer.writeInt32LE(value, at);
   }
 
   u64(value: number): void {
-    this.#buffer.writeBigUInt64LE(BigInt(value), this.#reserve(8));
+    const at = this.#reserve(8);
+    this.#buffer.writeBigUInt64LE(BigInt(value), at);
   }
 
   /** A big-endian float of eight bytes. */
   f64(value: number): void {
-    this.#buffer.writeDoubleBE(value, this.#reserve(8));
+    const at = this.#reserve(8);
+    this.#buffer.writeDoubleBE(value, at);
   }
 
   raw(bytes: Uint8Array): void {
-    this.#buffer.set(bytes, this.#reserve(bytes.length));
+    const at = this.#reserve(bytes.length);
+    this.#buffer.set(bytes, at);
   }
 
   #reserve(byteLength: number): number {
