@@ -76,7 +76,7 @@ describe('openModel', () => {
     writeFileSync(join(empty, 'config.json'), JSON.stringify(TINY_CONFIG));
     expect(await codeOf(() => openModel(empty))).toContain('WEIGHTS_MODEL_NOT_FOUND');
     writeFileSync(join(empty, 'pytorch_model-00001-of-00002.bin'), '');
-    expect(await codeOf(() => openModel(empty))).toContain('safetensors form');
+    expect(await codeOf(() => openModel(empty))).toContain('pytorch_model.bin.index.json');
     writeFileSync(join(empty, 'notes.txt'), '');
     expect(await codeOf(() => openModel(join(empty, 'notes.txt')))).toContain('neither');
     writeFileSync(join(empty, 'config.json'), '{"a": ');

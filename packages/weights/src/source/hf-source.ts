@@ -1,14 +1,13 @@
-/** A Hugging Face model directory as a {@link ModelSource}: `config.json` and safetensors shards. */
-import { readdir } from 'node:fs/promises';
+/** A Hugging Face model directory as a {@link ModelSource}: `config.json` and weights, safetensors or torch files. */
 import { join } from 'node:path';
-import { type GgmlTypeName, TuneyardError } from '@tuneyard/core';
-import { type SafetensorsDtype, SafetensorsReader } from '@tuneyard/formats';
+import type { GgmlTypeName } from '@tuneyard/core';
 import type { ModelConfig } from '../config/model-config.js';
 import { parameterTable } from '../config/parameter-table.js';
 import { parseModelConfig } from '../config/parse-config.js';
 import { readJsonObject } from '../config/read-json.js';
-import { WEIGHTS_ERRORS } from '../errors.js';
+import { type HfTensors, openHfTensors } from './hf-tensors.js';
 import type { ModelSource, StoredParameter } from './model-source.js';
+import { notAModel } from './not-a-model.js';
 import { listSidecarFiles } from './sidecar-files.js';
 import {
   checkShape,
@@ -18,11 +17,11 @@ import {
   unusableType,
 } from './tensor-checks.js';
 
-const TYPE_BY_DTYPE: { readonly [D in SafetensorsDtype]?: 'f32' | 'f16' | 'bf16' } = {
-  F32: 'f32',
-  F16: 'f16',
-  BF16: 'bf16',
-};
+const TYPE_BY_DTYPE: ReadonlyMap<string, 'f32' | 'f16' | 'bf16'> = new Map([
+  ['F32', 'f32'],
+  ['F16', 'f16'],
+  ['BF16', 'bf16'],
+]);
 
 /** Buffers that older transformers releases saved and that the configuration implies. */
 const STORED_FREQUENCIES = /\.rotary_emb\.(inv_freq|cos_cached|sin_cached)$/;
@@ -31,15 +30,14 @@ const STORED_FREQUENCIES = /\.rotary_emb\.(inv_freq|cos_cached|sin_cached)$/;
  * Opens a Hugging Face directory.
  *
  * Throws: `WEIGHTS_MODEL_NOT_FOUND`, what `parseModelConfig` throws, `WEIGHTS_MISSING_TENSOR`,
- * `WEIGHTS_UNEXPECTED_TENSOR`, `WEIGHTS_TENSOR_SHAPE`, `WEIGHTS_TENSOR_DTYPE`.
+ * `WEIGHTS_UNEXPECTED_TENSOR`, `WEIGHTS_TENSOR_SHAPE`, `WEIGHTS_TENSOR_DTYPE`, and what opening the files throws.
  */
 export async function openHfModel(directory: string): Promise<ModelSource> {
   const configPath = join(directory, 'config.json');
   const raw = await readJsonObject(configPath);
-  if (raw === null) throw notFound(directory, 'it has no config.json');
+  if (raw === null) throw notAModel(directory, 'it has no config.json');
   const stated = parseModelConfig(raw, configPath);
-  await requireSafetensors(directory);
-  const reader = await SafetensorsReader.open(directory);
+  const reader = await openHfTensors(directory);
   try {
     const { parameters, ignoredTensors } = matchTensors(directory, stated, reader);
     const config = withStoredDtype(stated, parameters);
@@ -63,7 +61,7 @@ export async function openHfModel(directory: string): Promise<ModelSource> {
 function readerOf(
   directory: string,
   parameters: readonly StoredParameter[],
-  reader: SafetensorsReader,
+  reader: HfTensors,
 ): ModelSource['read'] {
   const names = new Set(parameters.map((parameter) => parameter.name));
   return async (name) => {
@@ -77,11 +75,7 @@ interface MatchedTensors {
   readonly ignoredTensors: readonly string[];
 }
 
-function matchTensors(
-  directory: string,
-  config: ModelConfig,
-  reader: SafetensorsReader,
-): MatchedTensors {
+function matchTensors(directory: string, config: ModelConfig, reader: HfTensors): MatchedTensors {
   const table = parameterTable(config);
   const missing = table.map((p) => p.name).filter((name) => !reader.tensors.has(name));
   if (missing.length > 0) {
@@ -102,7 +96,7 @@ function matchTensors(
     const tensor = reader.tensors.get(spec.name);
     if (tensor === undefined) throw missingTensors(directory, [spec.name]);
     checkShape(directory, spec.name, { found: tensor.shape, expected: spec.shape });
-    const type = TYPE_BY_DTYPE[tensor.dtype];
+    const type = TYPE_BY_DTYPE.get(tensor.dtype);
     if (type === undefined) throw unusableType(directory, spec.name, tensor.dtype);
     return { ...spec, type, byteLength: tensor.byteLength };
   });
@@ -115,29 +109,4 @@ function withStoredDtype(config: ModelConfig, parameters: readonly StoredParamet
   const stored: GgmlTypeName | undefined = parameters[0]?.type;
   if (isStated !== undefined && isStated !== null) return config;
   return stored === 'f16' || stored === 'bf16' ? { ...config, torchDtype: stored } : config;
-}
-
-async function requireSafetensors(directory: string): Promise<void> {
-  const names = await readdir(directory);
-  if (names.some((name) => name.endsWith('.safetensors'))) return;
-  const hasPickles = names.some((name) => /^pytorch_model.*\.bin$/.test(name));
-  throw notFound(
-    directory,
-    hasPickles ? 'its weights are pickled .bin files' : 'it has no .safetensors files',
-    hasPickles
-      ? 'Use the safetensors form of the model; most repositories offer both.'
-      : 'Is the download complete?',
-  );
-}
-
-function notFound(path: string, why: string, hint?: string): TuneyardError {
-  return new TuneyardError(
-    WEIGHTS_ERRORS.WEIGHTS_MODEL_NOT_FOUND,
-    `${path} is not a model directory: ${why}`,
-    {
-      category: 'not_found',
-      details: { path },
-      ...(hint === undefined ? {} : { hint }),
-    },
-  );
 }

@@ -26,7 +26,7 @@ export async function openModel(path: string): Promise<ModelSource> {
     {
       category: 'not_found',
       details: { path },
-      hint: 'Give a Hugging Face model directory (config.json and *.safetensors) or a .gguf file.',
+      hint: 'Give a Hugging Face model directory (config.json and *.safetensors or pytorch_model*.bin) or a .gguf file.',
     },
   );
 }
