@@ -14,6 +14,7 @@ import { type MegatronArguments, settingsOfArguments } from './arguments.js';
 import { assertArgumentsAgree } from './cross-check.js';
 import { TIED_HEAD_NAMES } from './layout-rules.js';
 import { megatronLayout } from './megatron-layout.js';
+import { isModelTensor } from './model-tensors.js';
 import {
   inferParallelSizes,
   type ParallelSizes,
@@ -81,7 +82,7 @@ export function recogniseMegatron(
   const sources = matchSources(specs, located, {
     otherNames,
     isOptional: ({ name }: StoredSpec) => isTied && isTiedHead(name),
-    isIgnored: (name) => isNoWeight(name) || (isTied && isTiedHead(name)),
+    isIgnored: (name) => !isModelTensor(name) || (isTied && isTiedHead(name)),
   });
   return { settings, vocabularyRows, args, sources };
 }
@@ -216,14 +217,6 @@ function otherNames(name: string): readonly string[] {
     if (name.includes(fused)) return [name.replace(fused, own)];
     return name.includes(own) ? [name.replace(own, fused)] : [];
   });
-}
-
-/** Optimizer and random state, tables of rotary angles, what Transformer Engine keeps for itself. */
-function isNoWeight(name: string): boolean {
-  const [key = ''] = name.split(KEY_SEPARATOR);
-  return (
-    !/^model\d*$/.test(key) || name.endsWith('_extra_state') || name.endsWith('rotary_emb.inv_freq')
-  );
 }
 
 function broken(what: string, hint?: string): TuneyardError {
