@@ -14,6 +14,8 @@ export const PIPELINE_ERRORS = {
   RECIPE_DATA_SOURCE: 'RECIPE_DATA_SOURCE',
   /** The prepared tokens have faults that would ruin a training run. */
   TRAIN_DATA_REFUSED: 'TRAIN_DATA_REFUSED',
+  /** A converted checkpoint differs from its source when it is read back. */
+  CONVERT_VERIFICATION_FAILED: 'CONVERT_VERIFICATION_FAILED',
   /** The recipe file does not exist or cannot be read. */
   RECIPE_NOT_FOUND: 'RECIPE_NOT_FOUND',
   /** `adapter_name_or_path` is given although the whole model is trained. */

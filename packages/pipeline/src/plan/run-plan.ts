@@ -6,6 +6,7 @@ import type { Recipe } from '../recipe/recipe.js';
 /** What a stage does; one function per kind. */
 export type StageKind =
   | 'preprocess'
+  | 'convert'
   | 'train'
   | 'evaluate'
   | 'merge'

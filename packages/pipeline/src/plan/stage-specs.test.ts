@@ -137,6 +137,18 @@ describe('stageSpecs', () => {
     expect(train?.inputs['train']).toEqual(tokens('/r/out/alpaca'));
     expect(train?.inputs['validation']).toEqual(tokens('/r/out/held'));
   });
+
+  it('converts the base by itself, alike for every training of one layout', () => {
+    const layout = 'megatron: { tensor_model_parallel_size: 2, result: true }\n';
+    const specs = specsOf(FULL + layout);
+    const other = specsOf(FULL.replace('lora_rank: 4', 'lora_rank: 8') + layout);
+    const baseOf = (all: readonly StageSpec[]) => all.find(({ id }) => id === 'convert-base');
+    expect(baseOf(specs)).toMatchObject({ kind: 'convert', inputs: { model: { files: 'model' } } });
+    expect(baseOf(other)).toEqual(baseOf(specs));
+    expect(specs.find(({ id }) => id === 'export-megatron')?.inputs).toEqual({
+      model: { from: 'stage', stageId: 'merge' },
+    });
+  });
 });
 
 describe('explainChange', () => {

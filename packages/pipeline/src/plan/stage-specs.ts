@@ -45,6 +45,7 @@ export interface RecipeDatasets {
 /** Versions of the stages' code: raise one when its output changes for the same input. */
 const VERSIONS: { readonly [K in StageKind]: number } = {
   preprocess: 2,
+  convert: 1,
   train: 1,
   evaluate: 1,
   merge: 1,
@@ -67,10 +68,12 @@ export function stageSpecs(recipe: Recipe, datasets: RecipeDatasets): readonly S
   };
   const work = [
     ...preprocessSpecs(context, datasets),
+    ...convertSpecs(context, 'base'),
     ...evaluateSpecs(context, 'before'),
     trainSpec(context),
     ...evaluateSpecs(context, 'after'),
     ...resultSpecs(context),
+    ...convertSpecs(context, 'result'),
   ];
   return [...work, reportSpec(work)];
 }
@@ -131,6 +134,37 @@ function preprocessSpecs(context: Context, datasets: RecipeDatasets): StageSpec[
 function isDrawn(data: Recipe['data'], sets: readonly RecipeDataset[]): boolean {
   const drawsRows = sets.some(({ description }) => description['numSamples'] != null);
   return data.val_size > 0 || data.interleave_probs !== undefined || drawsRows;
+}
+
+/** The Megatron form of the base, which no setting of the training changes, or of the trained weights. */
+function convertSpecs(context: Context, what: 'base' | 'result'): StageSpec[] {
+  const { megatron, train } = context.recipe;
+  if (megatron === undefined || !megatron[what]) return [];
+  const multiple = megatron.make_vocab_size_divisible_by;
+  const layout = present({
+    spec: megatron.transformer_impl,
+    tensorParallel: megatron.tensor_model_parallel_size,
+    pipelineParallel: megatron.pipeline_model_parallel_size,
+    expertParallel: megatron.expert_model_parallel_size,
+    layersPerVirtualStage: megatron.num_layers_per_virtual_pipeline_stage,
+    numLayerList: megatron.num_layer_list,
+    noopLayers: megatron.noop_layers,
+    groupedGemm: megatron.moe_grouped_gemm,
+    vocabularyPadding: multiple === undefined ? undefined : 'last_row',
+    vocabularyDivisibleBy: multiple,
+  });
+  return [
+    {
+      id: what === 'base' ? 'convert-base' : 'export-megatron',
+      kind: 'convert',
+      title: what === 'base' ? 'Convert the base to Megatron' : 'Export to Megatron',
+      version: VERSIONS.convert,
+      artifactKind: 'megatron',
+      inputs: { model: what === 'base' ? context.model : fromStage('merge') },
+      parameters: { 'megatron.layout': layout },
+      settings: present({ 'megatron.verify': megatron.verify, 'train.threads': train.threads }),
+    },
+  ];
 }
 
 function trainSpec(context: Context): StageSpec {
@@ -234,7 +268,8 @@ function resultSpecs(context: Context): StageSpec[] {
   const { recipe } = context;
   const specs: StageSpec[] = [];
   const ggufTypes = recipe.export?.gguf ?? [];
-  if (recipe.merge !== undefined || ggufTypes.length > 0) specs.push(mergeSpec(context));
+  const isMerged = recipe.merge !== undefined || recipe.megatron?.result === true;
+  if (isMerged || ggufTypes.length > 0) specs.push(mergeSpec(context));
   if (recipe.export?.peft === true) {
     specs.push({
       id: 'export-peft',

@@ -137,6 +137,30 @@ const exportSection = z.strictObject({
   verify: z.boolean().default(true),
 });
 
+/** Megatron form of the weights; names of arguments as Megatron spells them. */
+const megatron = z.strictObject({
+  tensor_model_parallel_size: count.default(1),
+  pipeline_model_parallel_size: count.default(1),
+  expert_model_parallel_size: count.default(1),
+  num_layers_per_virtual_pipeline_stage: count.optional(),
+  /** Layers of each pipeline stage. */
+  num_layer_list: z.array(count).optional(),
+  noop_layers: z.array(z.int().min(0)).default([]),
+  /** Names of parameters. */
+  transformer_impl: z
+    .enum(['local', 'transformer_engine', 'legacy', 'ascendspeed'])
+    .default('local'),
+  moe_grouped_gemm: z.boolean().default(false),
+  /** Pads the vocabulary with copies of its last row; left out = not padded. */
+  make_vocab_size_divisible_by: count.optional(),
+  /** Convert the base model, to be shared by every training in this layout. */
+  base: z.boolean().default(true),
+  /** Convert the trained weights. */
+  result: z.boolean().default(false),
+  /** Read the files back and compare. */
+  verify: z.boolean().default(true),
+});
+
 const report = z.strictObject({ title: z.string().min(1).optional() });
 
 /** The schema of a recipe's YAML. */
@@ -153,6 +177,7 @@ export const recipeSchema = z.strictObject({
   evaluate: evaluate.optional(),
   merge: merge.optional(),
   export: exportSection.optional(),
+  megatron: megatron.optional(),
   report: report.prefault({}),
 });
 

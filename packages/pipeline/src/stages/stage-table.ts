@@ -1,4 +1,5 @@
 /** The functions of all stages that run in a process, by kind. */
+import { convertStage } from './convert.js';
 import { evaluateStage } from './evaluate.js';
 import { exportGgufStage } from './export-gguf.js';
 import { exportPeftStage } from './export-peft.js';
@@ -10,6 +11,7 @@ import { trainStage } from './train.js';
 /** Read by the stage process. */
 export const stages: StageTable = {
   preprocess: preprocessStage,
+  convert: convertStage,
   train: trainStage,
   evaluate: evaluateStage,
   merge: mergeStage,
