@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRng, TuneyardError } from '@tuneyard/core';
 import { describe, expect, it } from 'vitest';
 import type { AdapterConfig, LoraAdapter, LoraPair } from '../adapter/adapter.js';
+import type { StoredFactors } from '../adapter/factors/factor-layout.js';
 import { moduleScale } from '../adapter/module-pattern.js';
 import { hfLayout } from '../convert/hf-layout.js';
 import { logicalModel } from '../convert/logical-config.js';
@@ -14,7 +15,6 @@ import {
   toMegatronAdapter,
   toPeftAdapter,
 } from './convert-adapter.js';
-import type { StoredFactors } from './factor-layout.js';
 
 const C = 16;
 const HEADS = 8;

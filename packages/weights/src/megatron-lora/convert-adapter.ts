@@ -8,9 +8,6 @@
  */
 import { TuneyardError } from '@tuneyard/core';
 import type { AdapterConfig, LoraAdapter, LoraPair } from '../adapter/adapter.js';
-import { moduleScale } from '../adapter/module-pattern.js';
-import type { LogicalModel, StoredSpec, TensorRole } from '../convert/logical-model.js';
-import { WEIGHTS_ERRORS } from '../errors.js';
 import {
   type DifferentFactors,
   type Factors,
@@ -22,10 +19,13 @@ import {
   scatterFactors,
   shown,
   withScale,
-} from './factor-layout.js';
+} from '../adapter/factors/factor-layout.js';
+import { livingRanks } from '../adapter/factors/kernels/factor-blocks.js';
+import { alphaOf, mostCommon, settlePeftConfig } from '../adapter/factors/settle-peft-config.js';
+import { moduleScale } from '../adapter/module-pattern.js';
+import type { LogicalModel, StoredSpec, TensorRole } from '../convert/logical-model.js';
+import { WEIGHTS_ERRORS } from '../errors.js';
 import { moduleOf, targetOf } from './factor-names.js';
-import { livingRanks } from './kernels/factor-blocks.js';
-import { alphaOf, mostCommon, settlePeftConfig } from './settle-peft-config.js';
 
 /** An adapter of a Megatron checkpoint: one rank and alpha for all modules. */
 export interface MegatronAdapter {

@@ -6,8 +6,8 @@
  * attention, gate and up per rank, column- and row-parallel shards), its adapter follows without a rule of its own.
  */
 import { assert, TuneyardError } from '@tuneyard/core';
-import type { Rectangle, StoredSpec } from '../convert/logical-model.js';
-import { WEIGHTS_ERRORS } from '../errors.js';
+import type { Rectangle, StoredSpec } from '../../convert/logical-model.js';
+import { WEIGHTS_ERRORS } from '../../errors.js';
 import {
   type BlockCorner,
   copyBlock,
@@ -300,7 +300,7 @@ function requireUpright(spec: StoredSpec, rectangle: Rectangle): void {
   if (!rectangle.transpose) return;
   throw new TuneyardError(
     WEIGHTS_ERRORS.WEIGHTS_ADAPTER_UNSUPPORTED,
-    `${shown(spec.name)} holds turned weights of several experts, which adapters here do not follow`,
+    `${shown(spec.name)} holds its weight turned, which adapters here do not follow`,
     { details: { tensor: shown(spec.name) } },
   );
 }

@@ -1,6 +1,6 @@
 /** The settings of a PEFT adapter whose modules have the ranks and scales at hand. */
-import type { AdapterConfig } from '../adapter/adapter.js';
-import { leafOf } from '../adapter/peft-keys.js';
+import type { AdapterConfig } from '../adapter.js';
+import { leafOf } from '../peft-keys.js';
 
 /** Rank and scale of one module. */
 export interface ModuleScale {
