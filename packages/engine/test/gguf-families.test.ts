@@ -3,33 +3,15 @@
  * greedily, by the same margins. The references were made by test/oracles/make_gguf_family_goldens.py; weights are
  * hashes of names, made there and here.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { f32ToBf16, f32ToF16 } from '@tuneyard/core';
-import { ggufTokenizerFields } from '@tuneyard/data';
-import { writeSafetensors } from '@tuneyard/formats';
+import { ggufTokenizerFields, loadTokenizer } from '@tuneyard/data';
 import { ggmlCodec, LlamaModel } from '@tuneyard/ggml';
 import { convertHfToGguf, type GgufExportType } from '@tuneyard/weights';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
-const FIXTURES = fileURLToPath(new URL('fixtures/gguf-families/', import.meta.url));
-const STORIES = fileURLToPath(new URL('../../../assets/models/stories260k-hf', import.meta.url));
-const FAMILIES = readdirSync(FIXTURES)
-  .filter((name) => name.endsWith('.json'))
-  .map((name) => name.slice(0, -5));
-
-interface Golden {
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly tensors: readonly (readonly [name: string, shape: readonly number[]])[];
-  readonly cases: readonly {
-    readonly prompt_ids: readonly number[];
-    readonly new_ids: readonly number[];
-    readonly margins: readonly number[];
-  }[];
-}
+import { FAMILIES, golden, type Plain, STORIES, writeFamily } from './gguf-families-fixtures.js';
 
 let root = '';
 beforeAll(async () => {
@@ -37,74 +19,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true }));
 
-function golden(family: string): Golden {
-  return JSON.parse(readFileSync(join(FIXTURES, `${family}.json`), 'utf8')) as Golden;
-}
-
-function hashOf(name: string): number {
-  let h = 2166136261;
-  for (const byte of Buffer.from(name)) h = Math.imul(h ^ byte, 16777619) >>> 0;
-  return h;
-}
-
-/** As `fill_tensor` of the oracle. */
-function fillTensor(name: string, shape: readonly number[], zeroCentredNorms: boolean) {
-  const length = shape.reduce((n, d) => n * d, 1);
-  const seed = hashOf(name);
-  const isNorm = name.includes('norm') && name.endsWith('.weight');
-  const isOutside = /embed|head|output_layer/.test(name);
-  const divisor = isOutside ? (zeroCentredNorms ? 2048 : 512) : 1024;
-  return Float32Array.from({ length }, (_, i) => {
-    let x = (Math.imul(i, 2654435761) + seed) >>> 0;
-    x = Math.imul(x ^ (x >>> 16), 0x45d9f3b) >>> 0;
-    x = Math.imul(x ^ (x >>> 16), 0x45d9f3b) >>> 0;
-    const bits = x >>> 24;
-    if (isNorm) return (bits >> 1) / 128 + (zeroCentredNorms ? -0.5 : 0.5);
-    return (2 * bits - 255) / divisor;
-  });
-}
-
-type Plain = 'f32' | 'f16' | 'bf16';
-
-function encoded(values: Float32Array, type: Plain): Uint8Array {
-  if (type === 'f32') return new Uint8Array(values.buffer);
-  const half = new Uint16Array(values.length);
-  if (type === 'f16') f32ToF16(values, half);
-  else f32ToBf16(values, half);
-  return new Uint8Array(half.buffer);
-}
-
-const DTYPES = {
-  f32: ['F32', 'float32'],
-  f16: ['F16', 'float16'],
-  bf16: ['BF16', 'bfloat16'],
-} as const;
-
-async function checkpoint(family: string, type: Plain): Promise<string> {
-  const { config, tensors } = golden(family);
-  const directory = join(root, `${family}-${type}-hf`);
-  mkdirSync(directory, { recursive: true });
-  const [dtype, torchDtype] = DTYPES[type];
-  const isGemma = String(config['model_type']).startsWith('gemma');
-  writeFileSync(
-    join(directory, 'config.json'),
-    JSON.stringify({ ...config, torch_dtype: torchDtype, dtype: torchDtype }),
-  );
-  await writeSafetensors(
-    join(directory, 'model.safetensors'),
-    tensors.map(([name, shape]) => {
-      const data = encoded(fillTensor(name, shape, isGemma), type);
-      return { name, dtype, shape, data };
-    }),
-    { metadata: { format: 'pt' } },
-  );
-  return directory;
-}
-
 async function converted(family: string, from: Plain, to: GgufExportType): Promise<string> {
   const path = join(root, `${family}-${to}.gguf`);
   const tokenizer = await ggufTokenizerFields(STORIES, { vocabSize: 512 });
-  const directory = await checkpoint(family, from);
+  const directory = await writeFamily(root, family, from);
   // llama.cpp looks for Phi's own tokens when the name says phi-3.
   await convertHfToGguf(directory, path, { type: to, codec: ggmlCodec, tokenizer, name: 'tiny' });
   return path;
@@ -126,6 +44,67 @@ describe('llama.cpp continues a converted family as transformers continues the c
       found.margins.forEach((margin, i) => {
         expect(Math.abs(margin - margins[i]!)).toBeLessThan(tolerance);
       });
+    }
+  });
+});
+
+/** Choices are compared as long as the reference's margin is above what the type's rounding moves scores by. */
+const MARGINS = { f16: 0.01, bf16: 0.05, q8_0: 0.15 } as const;
+
+describe('llama.cpp makes the same choices from narrower types', () => {
+  const cases = FAMILIES.flatMap((family) =>
+    (Object.keys(MARGINS) as (keyof typeof MARGINS)[]).map((type) => [family, type] as const),
+  );
+  it.each(cases)('%s in %s', async (family, type) => {
+    const from = type === 'q8_0' ? 'bf16' : type;
+    using model = new LlamaModel(await converted(family, from, type), { threads: 1 });
+    // Rounding adds up over layers.
+    const isDeep = Number(golden(family).config['num_hidden_layers'] ?? 2) > 10;
+    const least = isDeep ? 4 * MARGINS[type] : MARGINS[type];
+    let compared = 0;
+    for (const { prompt_ids, new_ids, margins } of golden(family).cases) {
+      const clear = margins.findIndex((margin) => margin < least);
+      const maxNewTokens = clear < 0 ? new_ids.length : clear;
+      if (maxNewTokens === 0) continue;
+      const { ids } = await model.greedy(prompt_ids, { maxNewTokens, stopTokenIds: [] });
+      expect(ids).toEqual(new_ids.slice(0, maxNewTokens));
+      compared += ids.length;
+    }
+    if (type === 'f16') expect(compared).toBeGreaterThan(0);
+  });
+});
+
+describe('the way spaces are treated in Gemma', () => {
+  it('is the same in llama.cpp', async () => {
+    const file = JSON.parse(readFileSync(join(STORIES, 'tokenizer.json'), 'utf8')) as Record<
+      string,
+      unknown
+    >;
+    const folder = join(root, 'gemma-tokenizer');
+    mkdirSync(folder);
+    const pattern = { String: ' ' };
+    writeFileSync(
+      join(folder, 'tokenizer.json'),
+      JSON.stringify({
+        ...file,
+        normalizer: { type: 'Replace', pattern, content: '▁' },
+        pre_tokenizer: { type: 'Split', pattern, behavior: 'MergedWithPrevious', invert: false },
+      }),
+    );
+    const tokenizer = await loadTokenizer(folder);
+    const path = join(root, 'gemma-tokenizer.gguf');
+    const fields = await ggufTokenizerFields(folder, { vocabSize: 512 });
+    expect(fields.get('tokenizer.ggml.add_space_prefix')?.value).toBe(false);
+    await convertHfToGguf(await writeFamily(root, 'gemma2', 'f32'), path, {
+      type: 'f16',
+      codec: ggmlCodec,
+      tokenizer: fields,
+      name: 'tiny',
+    });
+    using model = new LlamaModel(path, { threads: 1 });
+    for (const text of ['Once upon', ' two  spaces ', 'a\n\nb', 'naïve 猫', '<s> x', '']) {
+      const ids = model.tokenize(text, { addSpecial: true, parseSpecial: true });
+      expect(ids, JSON.stringify(text)).toEqual([...tokenizer.encode(text)]);
     }
   });
 });

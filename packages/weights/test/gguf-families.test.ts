@@ -1,11 +1,20 @@
 /** Every convertible family there and back through GGUF: the same bytes under the same names, and the same sizes. */
-import { existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GgufReader, SafetensorsReader } from '@tuneyard/formats';
+import {
+  type GgufEntry,
+  GgufReader,
+  type GgufValue,
+  SafetensorsReader,
+  torchDict,
+  torchTensor,
+  writeGguf,
+  writeTorchArchive,
+} from '@tuneyard/formats';
 import { describe, expect, it } from 'vitest';
 import { logicalModel } from '../src/convert/logical-config.js';
 import { convertGgufToHf, convertHfToGguf, plainCodec } from '../src/index.js';
-import { codeOf, temporaryDirectory } from './fixture-models.js';
+import { codeOf, naiveQ8Codec, temporaryDirectory } from './fixture-models.js';
 import { FAMILY_FIXTURES, familyFixture, makeTinyCheckpoint } from './tiny-checkpoint.js';
 
 const NO_TOKENIZER = new Map();
@@ -86,6 +95,69 @@ describe('a family goes to GGUF and comes back', () => {
       (key) => !key.endsWith('attn_kv_b.weight') && (isBiased || !key.endsWith('.bias')),
     );
     for (const key of expected) expect([...reader.tensors.keys()]).toContain(key);
+  });
+});
+
+describe('older forms of files', () => {
+  it('torch archives give the same file as safetensors', async () => {
+    const root = temporaryDirectory();
+    const hf = join(root, 'hf');
+    await makeTinyCheckpoint('qwen2', hf);
+    const torch = join(root, 'torch');
+    mkdirSync(torch);
+    copyFileSync(join(hf, 'config.json'), join(torch, 'config.json'));
+    await using reader = await SafetensorsReader.open(hf);
+    const bytes = new Map<string, Uint8Array>();
+    for (const name of reader.tensors.keys()) bytes.set(name, await reader.read(name));
+    const tensors = [...reader.tensors.values()].map(
+      ({ name, shape }) => [name, torchTensor({ dtype: 'bfloat16', shape: [...shape] })] as const,
+    );
+    await writeTorchArchive(
+      join(torch, 'pytorch_model.bin'),
+      torchDict(tensors),
+      (_, name) => bytes.get(name)!,
+    );
+    const options = { type: 'q8_0', codec: naiveQ8Codec, tokenizer: NO_TOKENIZER } as const;
+    const [a, b] = [join(root, 'a.gguf'), join(root, 'b.gguf')];
+    await convertHfToGguf(hf, a, { ...options, name: 'x' });
+    await convertHfToGguf(torch, b, { ...options, name: 'x' });
+    expect(Buffer.compare(readFileSync(a), readFileSync(b))).toBe(0);
+  });
+
+  it("reads latent keys and values from a file of before llama.cpp's latent attention", async () => {
+    const root = temporaryDirectory();
+    const hf = join(root, 'hf');
+    await makeTinyCheckpoint('deepseek2', hf);
+    const gguf = join(root, 'new.gguf');
+    await convertHfToGguf(hf, gguf, { type: 'bf16', codec: plainCodec, tokenizer: NO_TOKENIZER });
+    await using reader = await GgufReader.open(gguf);
+    await using before = await SafetensorsReader.open(hf);
+    const entries: GgufEntry[] = [];
+    for (const { name, shape, type } of reader.tensors.values()) {
+      if (/attn_[kv]_b\./.test(name)) continue;
+      entries.push({ name, shape, type, data: await reader.read(name) });
+    }
+    for (const { name, shape } of before.tensors.values()) {
+      const layer = /layers\.(\d+)\..*kv_b_proj/.exec(name)?.[1];
+      if (layer === undefined) continue;
+      const data = await before.read(name);
+      const place = { name: `blk.${layer}.attn_kv_b.weight`, shape: shape.toReversed() };
+      entries.push({ ...place, type: 'bf16', data });
+    }
+    const metadata = new Map(reader.metadata);
+    const length = (key: string): GgufValue => metadata.get(`deepseek2.attention.${key}_mla`)!;
+    metadata.set('deepseek2.attention.key_length', length('key_length'));
+    metadata.set('deepseek2.attention.value_length', length('value_length'));
+    metadata.delete('deepseek2.attention.key_length_mla');
+    metadata.delete('deepseek2.attention.value_length_mla');
+    const old = join(root, 'old.gguf');
+    await writeGguf(old, { metadata, tensors: entries });
+    const back = join(root, 'back');
+    await convertGgufToHf(old, back, { dtype: 'bf16', codec: plainCodec });
+    await using after = await SafetensorsReader.open(back);
+    for (const name of before.tensors.keys()) {
+      expect(Buffer.compare(await after.read(name), await before.read(name)), name).toBe(0);
+    }
   });
 });
 

@@ -48,6 +48,12 @@ function ofNormalizer(
   const [mark, ...others] = isPrefixed ? steps.slice(1) : steps;
   const isMarking =
     mark?.type === 'replace' && mark.pattern.source === ' ' && mark.content === SPACE_MARK;
-  if (!isMarking || others.length > 0 || preTokenizer !== undefined) return null;
+  if (!isMarking || others.length > 0 || !cutsNothing(preTokenizer)) return null;
   return { isPrefixed, differences: [] };
+}
+
+/** Gemma's files cut at spaces, of which the normalizer has left none. */
+function cutsNothing(step: PreTokenizerStep | undefined): boolean {
+  if (step === undefined) return true;
+  return step.type === 'split' && step.pattern.source === ' ' && !step.invert;
 }

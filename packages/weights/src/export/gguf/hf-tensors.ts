@@ -1,8 +1,10 @@
 /** The tensors of a Hugging Face directory of any catalogued family, matched with its layout; headers only. */
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TuneyardError } from '@tuneyard/core';
-import { type SafetensorsDtype, SafetensorsReader } from '@tuneyard/formats';
+import { SafetensorsReader, TorchArchiveReader } from '@tuneyard/formats';
 import { readJsonObject } from '../../config/read-json.js';
+import { torchSource } from '../../conversion/source-tensors.js';
 import { hfLayout, hfStyleOf } from '../../convert/hf-layout.js';
 import { requireStoredTensors } from '../../convert/hf-tensor-check.js';
 import { logicalModel } from '../../convert/logical-config.js';
@@ -11,7 +13,7 @@ import { WEIGHTS_ERRORS } from '../../errors.js';
 import { unusableType } from '../../source/tensor-checks.js';
 import type { RowTensor } from './row-files.js';
 
-const TYPES: { readonly [D in SafetensorsDtype]?: RowTensor['type'] } = {
+const TYPES: Readonly<Record<string, RowTensor['type']>> = {
   F32: 'f32',
   F16: 'f16',
   BF16: 'bf16',
@@ -37,12 +39,12 @@ export async function openHfTensors(directory: string): Promise<HfTensors> {
     );
   }
   const model = logicalModel(raw, configPath);
-  await using reader = await SafetensorsReader.open(directory);
-  const stored = hfLayout(model, { style: hfStyleOf(model, reader.tensors.keys()) });
-  requireStoredTensors(directory, model, { layout: stored, tensors: reader.tensors });
+  const located = await locateTensors(directory);
+  const stored = hfLayout(model, { style: hfStyleOf(model, located.keys()) });
+  requireStoredTensors(directory, model, { layout: stored, tensors: located });
   const tensors = new Map<string, RowTensor>();
   for (const { name, shape } of stored) {
-    const tensor = reader.tensors.get(name);
+    const tensor = located.get(name);
     if (tensor === undefined) continue;
     const type = TYPES[tensor.dtype];
     if (type === undefined) throw unusableType(directory, name, tensor.dtype);
@@ -51,4 +53,36 @@ export async function openHfTensors(directory: string): Promise<HfTensors> {
     tensors.set(name, { name, file: tensor.file, begin: tensor.begin, type, rows, cols });
   }
   return { raw, model, stored, tensors };
+}
+
+/** Where a tensor of any of the file forms lies. */
+interface LocatedTensor {
+  readonly file: string;
+  readonly begin: number;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+}
+
+/** Reads the headers of safetensors, or where there are none of the torch archives of older models. */
+async function locateTensors(directory: string): Promise<ReadonlyMap<string, LocatedTensor>> {
+  const names = await readdir(directory);
+  const archives = names.filter((name) => /^pytorch_model.*\.bin$/.test(name)).sort();
+  if (archives.length === 0 || names.some((name) => name.endsWith('.safetensors'))) {
+    await using reader = await SafetensorsReader.open(directory);
+    return reader.tensors;
+  }
+  const located = new Map<string, LocatedTensor>();
+  for (const archive of archives) {
+    const file = join(directory, archive);
+    const reader = await TorchArchiveReader.open(file);
+    try {
+      for (const [name, tensor] of reader.tensors) {
+        const { begin, dtype } = torchSource(tensor, file);
+        located.set(name, { file, begin, dtype, shape: tensor.shape });
+      }
+    } finally {
+      await reader.close();
+    }
+  }
+  return located;
 }
