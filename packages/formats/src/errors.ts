@@ -249,7 +249,7 @@ export const DCP_ERRORS = {
   /** An entry of a distributed checkpoint reaches past the end of its file. */
   DCP_ITEM_OUT_OF_FILE: 'DCP_ITEM_OUT_OF_FILE',
   /** Two entries of a distributed checkpoint share bytes of a file. */
-  DCP_ITEMS_OVERLAP: 'DCP_ITEMS_OVERLAP',
+  DCP_OFFSETS_OVERLAP: 'DCP_OFFSETS_OVERLAP',
   /** The metadata do not say where a tensor's chunk, or an object, is stored. */
   DCP_ITEM_MISSING: 'DCP_ITEM_MISSING',
   /** A chunk reaches out of the shape of its tensor. */

@@ -36,7 +36,7 @@ interface ItemFile {
 /**
  * Resolves all entries.
  *
- * Throws: `DCP_ITEM_MISSING`, `DCP_BAD_PATH`, `DCP_FILE_MISSING`, `DCP_ITEM_OUT_OF_FILE`, `DCP_ITEMS_OVERLAP`,
+ * Throws: `DCP_ITEM_MISSING`, `DCP_BAD_PATH`, `DCP_FILE_MISSING`, `DCP_ITEM_OUT_OF_FILE`, `DCP_OFFSETS_OVERLAP`,
  * `DCP_CHUNK_MISMATCH`, `DCP_UNSUPPORTED`. Cost: opens every file once and reads its first bytes.
  */
 export async function resolveItems(
@@ -136,7 +136,7 @@ class ItemFiles {
         const next = ranges[index + 1];
         if (next === undefined || range.offset + range.byteLength <= next.offset) continue;
         throw new TuneyardError(
-          DCP_ERRORS.DCP_ITEMS_OVERLAP,
+          DCP_ERRORS.DCP_OFFSETS_OVERLAP,
           `${path}: the entries ${quoteName(range.name)} and ${quoteName(next.name)} share bytes at ${next.offset}`,
           { details: { path, offset: next.offset } },
         );
@@ -200,7 +200,6 @@ async function openItemFile(path: string, entry: string): Promise<RandomAccessFi
       DCP_ERRORS.DCP_FILE_MISSING,
       `${path} is missing; the metadata place ${quoteName(entry)} in it`,
       {
-        category: 'not_found',
         details: { path, entry },
         hint: 'Each rank writes files of its own; copy those of all nodes into one directory.',
         cause: error,
