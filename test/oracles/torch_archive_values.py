@@ -50,8 +50,8 @@ def describe(value, seen=()):
 
 
 def key_text(key):
-    if isinstance(key, torch.dtype):
-        return str(key)
+    if isinstance(key, tuple):
+        return f"({', '.join(map(key_text, key))})"
     return str(key)
 
 

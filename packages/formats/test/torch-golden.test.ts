@@ -143,7 +143,8 @@ describe('a pickle of Python', async () => {
 describe('an archive written again', () => {
   const directory = useTemporaryDirectory();
 
-  it.each(['dtypes', 'strides', 'module', 'megatron', 'shared', 'tensor', 'tiny'])(
+  // Not "module": there Python has equal strings as two objects, and this writer has each string once.
+  it.each(['dtypes', 'strides', 'megatron', 'shared', 'tensor', 'tiny'])(
     '%s has the bytes that torch gave it',
     async (name) => {
       await using reader = await TorchArchiveReader.open(`${fixtures}${name}.pt`);

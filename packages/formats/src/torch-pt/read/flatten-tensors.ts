@@ -23,7 +23,8 @@ export interface FoundTensor {
 interface NodeFacts {
   /** Levels below it. */
   readonly height: number;
-  readonly hasTensors: boolean;
+  /** Paths from it to tensors; those that go round in a circle are not counted. */
+  readonly paths: number;
 }
 
 type Child = readonly [component: string | null, value: TorchValue];
@@ -36,7 +37,8 @@ type Child = readonly [component: string | null, value: TorchValue];
 export function flattenTensors(root: TorchValue, where: string): ReadonlyMap<string, FoundTensor> {
   const walk = new TensorWalk(where);
   if (isNode(root)) {
-    walk.survey(root, 0);
+    // Paths can be many more than values, so they are counted before they are followed.
+    if (walk.survey(root, 0).paths > MAX_TENSORS) throw tooMany(where);
     walk.collect(root, []);
   }
   return walk.found;
@@ -62,27 +64,27 @@ class TensorWalk {
       return known;
     }
     // A node that contains itself is met here again while it is being visited.
-    this.#facts.set(node, { height: 0, hasTensors: false });
+    this.#facts.set(node, { height: 0, paths: 0 });
     if (node.kind === 'dict') this.#checkKeys(node.entries);
     if (node.kind === 'object' && node.entries !== undefined) this.#checkKeys(node.entries);
     let height = 0;
-    let hasTensors = node.kind === 'tensor';
+    let paths = node.kind === 'tensor' ? 1 : 0;
     for (const child of everyChild(node)) {
       if (!isNode(child)) continue;
       const facts = this.survey(child, depth + 1);
       height = Math.max(height, facts.height + 1);
-      hasTensors ||= facts.hasTensors;
+      paths += facts.paths;
     }
-    const facts = { height, hasTensors };
+    const facts = { height, paths };
     this.#facts.set(node, facts);
     return facts;
   }
 
   /** Follows every path to a tensor. Mutates: `path`, which it leaves as it was. */
   collect(node: TorchNode, path: string[]): void {
-    if (this.#facts.get(node)?.hasTensors !== true || this.#onPath.has(node)) return;
+    if ((this.#facts.get(node)?.paths ?? 0) === 0 || this.#onPath.has(node)) return;
     this.#visits += 1;
-    if (this.#visits > 4 * MAX_TENSORS) throw this.#tooMany();
+    if (this.#visits > 4 * MAX_TENSORS) throw tooMany(this.#where);
     if (node.kind === 'tensor') {
       this.#add(path, { value: node, isParameter: false });
       return;
@@ -108,7 +110,7 @@ class TensorWalk {
   #add(path: readonly string[], tensor: FoundTensor): void {
     const name = path.join(KEY_SEPARATOR);
     if (this.found.has(name)) throw this.#duplicate(name);
-    if (this.found.size === MAX_TENSORS) throw this.#tooMany();
+    if (this.found.size === MAX_TENSORS) throw tooMany(this.#where);
     this.found.set(name, tensor);
   }
 
@@ -137,13 +139,13 @@ class TensorWalk {
       `${this.#where}: values are nested deeper than ${MAX_DEPTH} levels`,
     );
   }
+}
 
-  #tooMany(): TuneyardError {
-    return new TuneyardError(
-      TORCH_ERRORS.TORCH_PICKLE_LIMIT,
-      `${this.#where}: more than ${MAX_TENSORS} paths lead to tensors`,
-    );
-  }
+function tooMany(where: string): TuneyardError {
+  return new TuneyardError(
+    TORCH_ERRORS.TORCH_PICKLE_LIMIT,
+    `${where}: more than ${MAX_TENSORS} paths lead to tensors`,
+  );
 }
 
 /** A key as a part of a path. */
