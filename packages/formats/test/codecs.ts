@@ -1,16 +1,19 @@
 /** Every codec of the package, behind the few operations that the conformance suite needs. */
-import { copyFile, rename, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import {
   GgufReader,
   type GgufTensor,
   type GgufValue,
   IndexedDatasetReader,
   IndexedDatasetWriter,
+  openDistributedCheckpoint,
   SafetensorsReader,
   type SafetensorsTensor,
   writeGguf,
   writeSafetensors,
 } from '../src/index.js';
+import { metadataBytes, type PlainChunk } from './dcp-metadata.js';
 import { smallGguf } from './gguf-bytes.js';
 
 /** A tensor of f32 values, which both tensor formats know. */
@@ -202,8 +205,53 @@ const indexedDataset: Codec = {
   overlapping: () => indexWith('offset of 2', '0400000000000000'),
 };
 
+/** Two tensors of one archive each, in a file of their own; the metadata are what the cases change. */
+const DCP_ITEMS = fileURLToPath(new URL('./fixtures/torch-dcp/file-per-item/', import.meta.url));
+const DCP_ITEM_BYTES = 1577;
+
+const dcpMetadata = (change: Partial<PlainChunk> = {}): Uint8Array => {
+  const chunk = { offsets: [0, 0], sizes: [2, 3], offset: 0, length: DCP_ITEM_BYTES };
+  const tensor = { dtype: 'int64', shape: [2, 3] };
+  return metadataBytes({
+    tensors: [
+      { ...tensor, name: 'a', chunks: [{ ...chunk, path: '__0_0.distcp' }] },
+      { ...tensor, name: 'b', chunks: [{ ...chunk, path: '__0_1.distcp', ...change }] },
+    ],
+  });
+};
+
+const distributedCheckpoint: Codec = {
+  folder: 'torch-dcp',
+  read: async (path) => {
+    const directory = `${path}-checkpoint`;
+    await mkdir(directory, { recursive: true });
+    for (const name of ['__0_0.distcp', '__0_1.distcp']) {
+      await copyFile(`${DCP_ITEMS}${name}`, `${directory}/${name}`);
+    }
+    await copyFile(path, `${directory}/.metadata`);
+    await openDistributedCheckpoint(directory);
+    // Such checkpoints are read and never written, so another one can only be a copy.
+    return { rewrite: async (to) => await copyFile(path, to) };
+  },
+  small: () => dcpMetadata(),
+  maximised: () => {
+    const cases: [string, Partial<PlainChunk>][] = [
+      2 ** 31 - 1,
+      2 ** 53 - 1,
+      2n ** 63n - 1n,
+    ].flatMap((maximum): [string, Partial<PlainChunk>][] => [
+      [`offset of the item as ${maximum}`, { offset: maximum }],
+      [`length of the item as ${maximum}`, { length: maximum }],
+      [`offset of the chunk as ${maximum}`, { offsets: [maximum, 0] }],
+      [`size of the chunk as ${maximum}`, { sizes: [2, maximum] }],
+    ]);
+    return cases.map(([label, change]) => ({ label, bytes: dcpMetadata(change) }));
+  },
+  overlapping: () => dcpMetadata({ path: '__0_0.distcp' }),
+};
+
 /** The codecs of named tensors. */
 export const TENSOR_CODECS: readonly TensorCodec[] = [safetensors, gguf];
 
 /** All of them; a test checks that no codec folder is missing. */
-export const CODECS: readonly Codec[] = [...TENSOR_CODECS, indexedDataset];
+export const CODECS: readonly Codec[] = [...TENSOR_CODECS, indexedDataset, distributedCheckpoint];
