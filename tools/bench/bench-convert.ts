@@ -1,0 +1,234 @@
+/**
+ * `npm run bench:convert`: a synthetic Llama checkpoint to Megatron ranks of TP 4 × PP 2 and back, and with a cast,
+ * ours against a straightforward PyTorch converter and against a plain copy of as many bytes.
+ *
+ * Every turn is a new process. Candidates take turns within a round and the order rotates; what a turn wrote is removed
+ * and the disk has settled before the next begins. By default nobody waits for the disk, as torch.save does not;
+ * `--sync` makes all of them wait. The last line is JSON.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+import type { ConvertTurnOptions, ConvertTurnReport } from './bench-convert-child.js';
+import { writeSyntheticModel } from './bench-convert-model.js';
+import {
+  CONVERT_CASES,
+  type ConvertCandidate,
+  type ConvertCase,
+  type ConvertTurns,
+  formatConvertTable,
+  summariseConvert,
+} from './bench-convert-report.js';
+
+const USAGE = `Usage: npm run bench:convert -- [options]
+
+  --gb N          size of the source checkpoint (4); needs about four times that on the disk
+  --rounds N      rounds in which every candidate has one turn (5)
+  --cases LIST    ${Object.keys(CONVERT_CASES).join(', ')} (all)
+  --dir PATH      where to work; a directory is made in it and removed (the system's temporary one)
+  --sync          every candidate waits until its output is on the disk
+  --quick         one round of 0.2 GB: a smoke test, not a measurement
+  --json          the JSON line alone
+  --help          this text
+
+PyTorch is found through TUNEYARD_ORACLE_PYTHON, else as python3.`;
+
+const CHILD = fileURLToPath(new URL('./bench-convert-child.ts', import.meta.url));
+const BASELINE = fileURLToPath(new URL('../../test/oracles/convert_bench.py', import.meta.url));
+/** Without the source condition: packages are taken as built, as users have them. */
+const NODE_ARGS = ['--import', 'tsx'];
+const PYTHON = process.env['TUNEYARD_ORACLE_PYTHON'] ?? 'python3';
+const run = promisify(execFile);
+
+interface Options {
+  readonly bytes: number;
+  readonly rounds: number;
+  readonly cases: readonly ConvertCase[];
+  readonly dir: string;
+  readonly isDurable: boolean;
+  readonly isJsonOnly: boolean;
+}
+
+function parseOptions(args: readonly string[]): Options | null {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      gb: { type: 'string', default: '4' },
+      rounds: { type: 'string', default: '5' },
+      cases: { type: 'string', default: Object.keys(CONVERT_CASES).join() },
+      dir: { type: 'string', default: tmpdir() },
+      sync: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return null;
+  const count = (option: string, text: string): number => {
+    if (Number(text) > 0 && Number(text) <= 1000) return Number(text);
+    throw new Error(`${option} ${text}: allowed are numbers above 0, up to 1000`);
+  };
+  return {
+    bytes: 1e9 * (values.quick ? 0.2 : count('--gb', values.gb)),
+    rounds: values.quick ? 1 : Math.ceil(count('--rounds', values.rounds)),
+    cases: values.cases.split(',').map((item) => {
+      const name = item.trim();
+      if (name in CONVERT_CASES) return name as ConvertCase;
+      throw new Error(`--cases ${item}: allowed are ${Object.keys(CONVERT_CASES).join(', ')}`);
+    }),
+    dir: values.dir,
+    isDurable: values.sync,
+    isJsonOnly: values.json,
+  };
+}
+
+/** Directories of one bench. */
+class Workplace {
+  readonly root: string;
+
+  constructor(dir: string) {
+    this.root = mkdtempSync(join(dir, 'tuneyard-bench-'));
+  }
+
+  at(name: string): string {
+    return join(this.root, name);
+  }
+
+  /** Removes an output and lets the disk settle. */
+  async clear(name: string): Promise<void> {
+    rmSync(this.at(name), { recursive: true, force: true });
+    await run('sync');
+  }
+}
+
+async function hasTorch(): Promise<boolean> {
+  return await run(PYTHON, ['-c', 'import torch, safetensors.torch']).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function runOurs(options: ConvertTurnOptions): Promise<ConvertTurnReport> {
+  const { stdout } = await run(process.execPath, [...NODE_ARGS, CHILD, JSON.stringify(options)]);
+  return JSON.parse(stdout) as ConvertTurnReport;
+}
+
+async function runTorch(options: ConvertTurnOptions): Promise<ConvertTurnReport> {
+  const { what, source, target, config, dtype, isDurable } = options;
+  const args = [BASELINE, what, source, target];
+  if (what === 'to-hf') args.push('--config', join(config, 'config.json'));
+  if (dtype !== null) args.push('--dtype', dtype.toLowerCase());
+  if (isDurable) args.push('--sync');
+  const { stdout } = await run(PYTHON, args);
+  return JSON.parse(stdout) as ConvertTurnReport;
+}
+
+function takeTurn(
+  candidate: ConvertCandidate,
+  options: ConvertTurnOptions,
+): Promise<ConvertTurnReport> {
+  if (candidate === 'torch') return runTorch(options);
+  return runOurs(candidate === 'copy' ? { ...options, what: 'copy' } : options);
+}
+
+function bytesUnder(dir: string): number {
+  return readdirSync(dir, { recursive: true, encoding: 'utf8' })
+    .map((name) => statSync(join(dir, name)))
+    .reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0);
+}
+
+/** A case with its source on the disk and the size of its output known. */
+interface PreparedCase {
+  readonly name: ConvertCase;
+  readonly options: ConvertTurnOptions;
+  readonly readBytes: number;
+  readonly isSame: boolean | null;
+}
+
+/** Writes sources, and runs each case once, untimed, to know its output and compare it with torch's. */
+async function prepare(
+  { bytes, cases, isDurable }: Options,
+  place: Workplace,
+  isTorchThere: boolean,
+): Promise<PreparedCase[]> {
+  const prepared: PreparedCase[] = [];
+  const made = new Set<string>();
+  for (const name of cases) {
+    const { what, from, dtype } = CONVERT_CASES[name];
+    const hf = place.at(`hf-${from}`);
+    if (!made.has(hf)) await writeSyntheticModel({ directory: hf, dtype: from, bytes });
+    made.add(hf);
+    const megatron = place.at('megatron');
+    const shared = { config: hf, isDurable, writeBytes: 0 };
+    if (what === 'to-hf') {
+      await runOurs({ ...shared, what: 'to-megatron', source: hf, target: megatron, dtype: null });
+    }
+    const source = what === 'to-hf' ? megatron : hf;
+    const options: ConvertTurnOptions = { ...shared, what, source, target: place.at('out'), dtype };
+    await runOurs(options);
+    const writeBytes = bytesUnder(options.target);
+    let isSame: boolean | null = null;
+    if (isTorchThere) {
+      const other = place.at('other');
+      await runTorch({ ...options, target: other });
+      const { stdout } = await run(PYTHON, [BASELINE, 'same', options.target, other]);
+      isSame = (JSON.parse(stdout) as { same: boolean }).same;
+      await place.clear('other');
+    }
+    await place.clear('out');
+    prepared.push({
+      name,
+      options: { ...options, writeBytes },
+      readBytes: bytesUnder(source),
+      isSame,
+    });
+  }
+  return prepared;
+}
+
+async function main(): Promise<void> {
+  const options = parseOptions(process.argv.slice(2));
+  if (options === null) {
+    console.log(USAGE);
+    return;
+  }
+  const say = (text: string): void => {
+    if (!options.isJsonOnly) console.error(text);
+  };
+  const isTorchThere = await hasTorch();
+  if (!isTorchThere) say(`${PYTHON} has no torch with safetensors: no baseline`);
+  const candidates: ConvertCandidate[] = ['tuneyard', 'copy'];
+  if (isTorchThere) candidates.push('torch');
+  const place = new Workplace(options.dir);
+  try {
+    say(`load ${loadavg().map((load) => load.toFixed(1))}; writing ${options.bytes / 1e9} GB`);
+    const prepared = await prepare(options, place, isTorchThere);
+    const turns = prepared.map(() => new Map<ConvertCandidate, ConvertTurnReport[]>());
+    for (let round = 0; round < options.rounds; round++) {
+      for (const [at, { name, options: turn }] of prepared.entries()) {
+        for (let i = 0; i < candidates.length; i++) {
+          const candidate = candidates[(i + round) % candidates.length] ?? 'tuneyard';
+          const report = await takeTurn(candidate, turn);
+          await place.clear('out');
+          say(`round ${round + 1} ${name} ${candidate}: ${(report.wallMs / 1000).toFixed(2)} s`);
+          const own = turns[at];
+          own?.set(candidate, [...(own.get(candidate) ?? []), report]);
+        }
+      }
+    }
+    const all = prepared.map(({ name, readBytes, options: turn, isSame }, at): ConvertTurns => {
+      const own = Object.fromEntries(turns[at] ?? []);
+      return { name, readBytes, writeBytes: turn.writeBytes, turns: own, isSame };
+    });
+    const result = summariseConvert(all, options);
+    say(formatConvertTable(result));
+    console.log(JSON.stringify(result));
+  } finally {
+    rmSync(place.root, { recursive: true, force: true });
+  }
+}
+
+await main();
