@@ -2,9 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { formatBytes, TuneyardError } from '@tuneyard/core';
-import { ggufTokenizerFields, tokenizerFilesFromGguf } from '@tuneyard/data';
+import { planGgufTokenizerFields, tokenizerFilesFromGguf } from '@tuneyard/data';
 import { ggmlCodec } from '@tuneyard/ggml';
 import {
+  convertGgufToHf,
+  convertHfToGguf,
   exportGguf,
   exportHf,
   GGUF_EXPORT_TYPES,
@@ -52,6 +54,15 @@ export async function exportGgufFile(cli: Cli, request: ExportRequest): Promise<
 /** Writes a Hugging Face directory, the adapter merged in where there is one. */
 export async function exportHfDirectory(cli: Cli, request: ExportRequest): Promise<HfWriteReport> {
   const dtype = checkType(request.type, PLAIN_TYPES, 'model directory') as PlainType | null;
+  if (isGgufName(request.model) && request.adapter === null) {
+    return await convertGgufToHf(request.model, request.output, {
+      ...(dtype === null ? {} : { dtype }),
+      codec: ggmlCodec,
+      extraFiles: await tokenizerFilesFromGguf(request.model),
+      signal: cli.signal,
+      onProgress: showProgress(cli, 'write'),
+    });
+  }
   return await withModel(request.model, async (source) => {
     const options = await hfWriteOptions(cli, source, dtype ?? undefined);
     if (request.adapter === null) return await exportHf(source, request.output, options);
@@ -98,31 +109,49 @@ export async function hfWriteOptions(
   };
 }
 
+/** A directory of any convertible family, or a file of a family that can be trained. */
 async function writeGgufFile(
   cli: Cli,
   model: string,
   request: ExportRequest & { readonly type: GgufExportType | null },
 ): Promise<GgufExportReport> {
-  return await withModel(model, async (source) => {
-    const tokenizer = await ggufTokenizerFields(model, { vocabSize: source.config.vocabSize });
-    const report = await exportGguf(source, request.output, {
-      type: request.type ?? source.config.torchDtype,
-      codec: ggmlCodec,
-      tokenizer,
-      name: basename(request.model).replace(/\.gguf$/i, ''),
-      signal: cli.signal,
-      onProgress: showProgress(cli, 'write'),
-    });
-    const [first] = report.fallbacks;
-    if (first !== undefined) {
-      cli.warn(
-        `${report.fallbacks.length} of ${report.tensors} tensors are ${first.used} instead of ${first.asked}: ` +
-          `their rows of ${first.rowElements} do not divide into its blocks`,
-      );
-    }
-    cli.note(`${report.tensors} tensors, ${formatBytes(report.bytes)}`);
-    return report;
-  });
+  const { type } = request;
+  const options = {
+    ...(type === null ? {} : { type }),
+    codec: ggmlCodec,
+    name: basename(request.model).replace(/\.gguf$/i, ''),
+    signal: cli.signal,
+    onProgress: showProgress(cli, 'write'),
+  };
+  const tokenizer = (vocabSize: number) => tokenizerFields(cli, model, vocabSize);
+  const report = isGgufName(model)
+    ? await withModel(model, async (source) =>
+        exportGguf(source, request.output, {
+          ...options,
+          type: type ?? source.config.torchDtype,
+          tokenizer: await tokenizer(source.config.vocabSize),
+        }),
+      )
+    : await convertHfToGguf(model, request.output, { ...options, tokenizer });
+  const [first] = report.fallbacks;
+  if (first !== undefined) {
+    cli.warn(
+      `${report.fallbacks.length} of ${report.tensors} tensors are ${first.used} instead of ${first.asked}: ` +
+        `their rows of ${first.rowElements} do not divide into its blocks`,
+    );
+  }
+  cli.note(`${report.tensors} tensors, ${formatBytes(report.bytes)}`);
+  return report;
+}
+
+async function tokenizerFields(cli: Cli, model: string, vocabSize: number) {
+  const { fields, differences } = await planGgufTokenizerFields(model, { vocabSize });
+  for (const difference of differences) cli.warn(difference);
+  return fields;
+}
+
+function isGgufName(path: string): boolean {
+  return path.toLowerCase().endsWith('.gguf');
 }
 
 async function ownType(model: string): Promise<PlainType> {
