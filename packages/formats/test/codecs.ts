@@ -1,4 +1,5 @@
 /** Every codec of the package, behind the few operations that the conformance suite needs. */
+import { readFileSync } from 'node:fs';
 import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import {
@@ -10,8 +11,13 @@ import {
   openDistributedCheckpoint,
   SafetensorsReader,
   type SafetensorsTensor,
+  TorchArchiveReader,
+  type TorchTensor,
+  torchDict,
+  torchTensor,
   writeGguf,
   writeSafetensors,
+  writeTorchArchive,
 } from '../src/index.js';
 import { metadataBytes, type PlainChunk } from './dcp-metadata.js';
 import { smallGguf } from './gguf-bytes.js';
@@ -147,6 +153,81 @@ const gguf: TensorCodec = {
   },
 };
 
+/** Two tensors of torch 2.13, in an archive that it wrote. */
+const TINY_TORCH = readFileSync(new URL('./fixtures/torch/tiny.pt', import.meta.url));
+
+/** Widths of the fields that count something, by offset in their record. */
+const ZIP_COUNTS = {
+  '504b0304': { 18: 4, 22: 4, 26: 2, 28: 2 },
+  '504b0102': { 20: 4, 24: 4, 28: 2, 30: 2, 32: 2, 34: 2, 42: 4 },
+  '504b0506': { 8: 2, 10: 2, 12: 4, 16: 4, 20: 2 },
+  '504b0606': { 4: 8, 24: 8, 32: 8, 40: 8, 48: 8 },
+  '504b0607': { 4: 4, 8: 8, 16: 4 },
+} as const;
+
+const torchArchive: TensorCodec = {
+  folder: 'torch-pt',
+  refusedNames: ['\ud800'],
+  write: async (path, tensors) => {
+    const data = new Map(tensors.map((tensor) => [tensor.name, tensor.data]));
+    const root = torchDict(
+      tensors.map(({ name, shape }) => [name, torchTensor({ dtype: 'float32', shape })]),
+    );
+    await writeTorchArchive(path, root, (_, name) => data.get(name)!, { archiveName: 'a' });
+  },
+  read: async (path) => {
+    await using reader = await TorchArchiveReader.open(path);
+    const entries: (TorchTensor & { data: Uint8Array })[] = [];
+    for (const found of reader.tensors.values()) {
+      entries.push({ ...found, data: await reader.read(found.name) });
+    }
+    const { root, archiveName, serializationId } = reader;
+    const data = new Map(entries.map((entry) => [entry.storage, entry.data]));
+    return {
+      tensors: entries,
+      rewrite: async (to) => {
+        const options = { archiveName, serializationId: serializationId ?? '' };
+        await writeTorchArchive(to, root, (storage) => data.get(storage)!, options);
+      },
+    };
+  },
+  small: () => TINY_TORCH,
+  maximised: () =>
+    Object.entries(ZIP_COUNTS).flatMap(([signature, counts]) =>
+      placesOf(Buffer.from(signature, 'hex')).flatMap((record) =>
+        Object.entries(counts).map(([offset, width]) => {
+          const bytes = Uint8Array.from(TINY_TORCH);
+          const at = record + Number(offset);
+          bytes.fill(0xff, at, at + width);
+          // All bits set mean "see the 64-bit record" in the short end record, where that is the truth.
+          if (signature === '504b0506') bytes[at + width - 1] = 0x7f;
+          return { label: `byte ${offset} of the record ${signature} at ${record}`, bytes };
+        }),
+      ),
+    ),
+  overlapping: () => {
+    const bytes = Uint8Array.from(TINY_TORCH);
+    const listed = (name: string): number => TINY_TORCH.lastIndexOf(name) - 46 + 42;
+    bytes.set(
+      bytes.subarray(listed('tiny/data/0'), listed('tiny/data/0') + 4),
+      listed('tiny/data/1'),
+    );
+    return bytes;
+  },
+};
+
+function placesOf(signature: Uint8Array): number[] {
+  const places: number[] = [];
+  for (
+    let at = TINY_TORCH.indexOf(signature);
+    at >= 0;
+    at = TINY_TORCH.indexOf(signature, at + 1)
+  ) {
+    places.push(at);
+  }
+  return places;
+}
+
 /** Two documents, three sequences; the values are a file of their own, which no case changes. */
 const SMALL_INDEX = [
   ['magic', '4d4d49444944580000'],
@@ -251,7 +332,7 @@ const distributedCheckpoint: Codec = {
 };
 
 /** The codecs of named tensors. */
-export const TENSOR_CODECS: readonly TensorCodec[] = [safetensors, gguf];
+export const TENSOR_CODECS: readonly TensorCodec[] = [safetensors, gguf, torchArchive];
 
 /** All of them; a test checks that no codec folder is missing. */
 export const CODECS: readonly Codec[] = [...TENSOR_CODECS, indexedDataset, distributedCheckpoint];
