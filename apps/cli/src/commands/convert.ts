@@ -17,7 +17,7 @@ export function addConvertCommand(program: Command, start: StartCommand): void {
     usage: 'convert',
     summary: 'Convert weights between Hugging Face and Megatron',
     description:
-      'Converts between Hugging Face directories (safetensors or pytorch_model.bin) and Megatron checkpoints of any tensor, pipeline and expert parallel size, and from one Megatron layout to another. Bytes are moved, not computed: without --dtype every number stays as it is. Weights stream through a fixed budget of memory whatever the size of the model; an interrupted conversion goes on where it stopped.',
+      'Converts between Hugging Face directories (safetensors or pytorch_model.bin) and Megatron checkpoints of any tensor, pipeline and expert parallel size, and from one Megatron layout to another. Bytes are moved, not computed: without --dtype every number stays as it is. Weights stream through a fixed budget of memory whatever the size of the model; an interrupted conversion goes on where it stopped. GGUF files are written and read by tuneyard export.',
     examples: [
       {
         command: 'tuneyard convert models/qwen mg/qwen-tp4pp2 --to megatron --tp 4 --pp 2',

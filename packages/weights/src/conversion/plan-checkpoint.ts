@@ -73,6 +73,7 @@ export interface PlannedConversion {
  * Throws: `WEIGHTS_CONVERT_SOURCE` when the source is of no known kind; the codes of families, layouts and files.
  */
 export async function planConversion(request: ConversionRequest): Promise<PlannedConversion> {
+  if (/\.gguf$/i.test(request.source)) throw isGguf(request.source);
   const distributed = await findDistributed(request.source, request.iteration);
   const isMegatron = distributed === null && (await isMegatronDirectory(request.source));
   const configDir = request.configDir ?? request.source;
@@ -185,6 +186,14 @@ function sameKind(source: string): TuneyardError {
     WEIGHTS_ERRORS.WEIGHTS_CONVERT_SOURCE,
     `${source} is a Hugging Face directory already`,
     { hint: 'Use --to megatron; tuneyard export writes it in another element type, or as GGUF.' },
+  );
+}
+
+function isGguf(source: string): TuneyardError {
+  return new TuneyardError(
+    WEIGHTS_ERRORS.WEIGHTS_CONVERT_SOURCE,
+    `${source} is a GGUF file; Megatron checkpoints are made from Hugging Face directories`,
+    { hint: 'tuneyard export writes GGUF files as Hugging Face directories, and the other way.' },
   );
 }
 
