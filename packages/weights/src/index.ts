@@ -87,6 +87,7 @@ export {
   type DistributedSourcesOptions,
   distributedSources,
 } from './source/distributed/distributed-sources.js';
+export { hfDirectorySources } from './source/hf-sources.js';
 export { type HfTensor, type HfTensors, openHfTensors } from './source/hf-tensors.js';
 export type { ModelSource, StoredParameter } from './source/model-source.js';
 export { openModel } from './source/open-model.js';

@@ -4,9 +4,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SafetensorsReader } from '@tuneyard/formats';
 import { describe, expect, it } from 'vitest';
-import { exportHf, openModel, plainCodec } from '../src/index.js';
+import { composePlan } from '../src/convert/compose-plan.js';
+import { exportHf, hfLayout, logicalModel, openModel, plainCodec } from '../src/index.js';
+import { hfDirectorySources } from '../src/source/hf-sources.js';
 import { openHfTensors } from '../src/source/hf-tensors.js';
+import { listSidecarFiles } from '../src/source/sidecar-files.js';
 import { codeOf, TINY_CONFIG, temporaryDirectory, writeTinyHf } from './fixture-models.js';
+import { interpretPlan } from './plan-interpreter.js';
 
 const FIXTURES = fileURLToPath(new URL('./fixtures/torch-bin/', import.meta.url));
 const SHARDS = ['pytorch_model-00001-of-00002.bin', 'pytorch_model-00002-of-00002.bin'] as const;
@@ -107,6 +111,47 @@ describe('a model directory with torch files', () => {
     const tensors = await openHfTensors(directory);
     expect(tensors.form).toBe('torch');
     await tensors.close();
+  });
+});
+
+describe('torch files as the source of a conversion', () => {
+  it.each(['tied', 'strided', 'legacy', 'sharded'])(
+    'are moved, matrices that are stored turned too: %s',
+    async (name) => {
+      const directory = `${FIXTURES}${name}`;
+      const config = JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8'));
+      const model = logicalModel(config, 'config.json');
+      const opened = await openHfTensors(directory);
+      const sources = hfDirectorySources(directory, model, opened);
+      await opened.close();
+      const composed = composePlan(sources, hfLayout(model), { dtype: null });
+      const tensors = composed.targets.map(({ tensor }) => tensor);
+      const files = [{ path: '', format: 'safetensors' as const, extra: null, tensors }];
+      const plan = { sources: composed.sources, files };
+      const bytes = interpretPlan(plan, (file) => readFileSync(file));
+      const expected = expectedOf(name);
+      for (const { name: tensor } of tensors) {
+        expect(sha256(bytes.get(`\n${tensor}`)!), tensor).toBe(expected[tensor]);
+      }
+    },
+  );
+});
+
+describe('files that belong to a model beside its weights', () => {
+  it('are its tokenizer, its code and its licence, and nothing that was put there later', async () => {
+    const directory = temporaryDirectory();
+    const own = [
+      'LICENSE.txt',
+      'chat_template.jinja',
+      'generation_config.json',
+      'modeling_chatglm.py',
+      'qwen.tiktoken',
+      'tokenization_baichuan.py',
+      'tokenizer.json',
+    ];
+    const others = ['train.py', 'pytorch_model.bin', 'optimizer.pt', 'notes.json', 'model.py'];
+    for (const name of [...own, ...others]) writeFileSync(join(directory, name), '');
+    expect(await listSidecarFiles(directory)).toEqual(own);
   });
 });
 

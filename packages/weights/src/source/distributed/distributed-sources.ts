@@ -15,11 +15,10 @@ import { WEIGHTS_ERRORS } from '../../errors.js';
 import { megatronLayout } from '../../megatron/megatron-layout.js';
 import { KEY_SEPARATOR } from '../../megatron/rank-names.js';
 import { DEFAULT_MEGATRON_SETTINGS } from '../../megatron/settings.js';
-import { missingTensors, unexpectedTensors } from '../tensor-checks.js';
-import { cutSpec } from './cut-spec.js';
 import { hfNames } from './hf-names.js';
 import { canonicalMegatronName, isMegatronState, looksLikeMegatron } from './megatron-names.js';
 import { megatronParameters } from './megatron-parameters.js';
+import { pairLayout } from './pair-layout.js';
 import { type BlockTensor, blocksOf } from './tensor-blocks.js';
 
 /** Sources of a conversion, found in a distributed checkpoint. */
@@ -71,7 +70,7 @@ async function megatronSources(
   }
   const layout = megatronSpecs(model, parameters);
   const isTied = model.sizes.tiedEmbeddings;
-  const sources = pair(checkpoint.directory, {
+  const sources = pairLayout(checkpoint.directory, {
     layout,
     tensors: parameters,
     isIgnored: (name) => isTied && name === 'output_layer.weight',
@@ -117,29 +116,8 @@ async function hfSources(
     const tensor = located.get(key);
     if (tensor !== undefined && name !== null) tensors.set(name, blocksOf(tensor));
   }
-  const sources = pair(checkpoint.directory, { layout, tensors, isIgnored: () => false });
+  const sources = pairLayout(checkpoint.directory, { layout, tensors, isIgnored: () => false });
   const used = new Set(inModel.map(([key]) => key));
   const ignored = [...checkpoint.tensors.keys()].filter((key) => !used.has(key));
   return { layout: 'hf', sources, ignored };
-}
-
-/** Every tensor of the layout with the blocks of the one that has its name. */
-function pair(
-  directory: string,
-  sides: {
-    readonly layout: readonly StoredSpec[];
-    readonly tensors: ReadonlyMap<string, BlockTensor>;
-    readonly isIgnored: (name: string) => boolean;
-  },
-): readonly StoredSource[] {
-  const { layout, tensors, isIgnored } = sides;
-  const missing = layout.map(({ name }) => name).filter((name) => !tensors.has(name));
-  if (missing.length > 0) throw missingTensors(directory, missing);
-  const expected = new Set(layout.map(({ name }) => name));
-  const extra = [...tensors.keys()].filter((name) => !expected.has(name) && !isIgnored(name));
-  if (extra.length > 0) throw unexpectedTensors(directory, extra);
-  return layout.flatMap((spec) => {
-    const tensor = tensors.get(spec.name);
-    return tensor === undefined ? [] : cutSpec(spec, tensor);
-  });
 }
