@@ -1,6 +1,6 @@
 """Loads archives that Tuneyard wrote in torch and tells what it found.
 
-    npx tsx --conditions=@tuneyard/source packages/formats/test/write-torch-archives.ts DIR
+    npx tsx --conditions=@tuneyard/source test/oracles/write-torch-archives.mjs DIR
     python test/oracles/check_torch_archive.py DIR
 
 Archives that are fixtures written again are compared with the value in the fixture's file: every tensor's type, shape,

@@ -1,6 +1,6 @@
 /**
  * Torch archives as this package writes them, for torch to read: fixtures read and written again, and archives made from
- * nothing. `npx tsx packages/formats/test/write-torch-archives.ts DIR` writes them for the oracle.
+ * nothing. `test/oracles/write-torch-archives.mjs` writes them for the oracle.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
