@@ -69,8 +69,8 @@
           (i32x4.gt_s (local.get $abs) (i32x4.splat (i32.const 0x7bff))))
         (i32x4.lt_s (local.get $abs) (i32x4.splat (i32.const 0x400))))))
 
-  ;; Lines of elements, four at a time; each takes $n > 0, a multiple of four. This one is f32 to bf16.
-  (func $f32_bf16 (param $src i32) (param $dst i32) (param $n i32)
+  ;; Lines of elements, four at a time; each takes $n > 0, a multiple of four. This one is f32 to bf16, for any numbers.
+  (func $f32_bf16_any (param $src i32) (param $dst i32) (param $n i32)
     (local $x v128)
     (loop $next
       (local.set $x (v128.load (local.get $src)))
@@ -79,6 +79,42 @@
       (local.set $src (i32.add (local.get $src) (i32.const 16)))
       (local.set $dst (i32.add (local.get $dst) (i32.const 8)))
       (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 4))))))
+
+  ;; f32 to bf16: pieces of at most 1024 elements, rounded as if all stayed finite, and again where one does not.
+  (func $f32_bf16 (param $src i32) (param $dst i32) (param $n i32)
+    (local $x v128) (local $y v128) (local $special v128) (local $count i32) (local $rest i32)
+    (loop $piece
+      (local.set $count (select (i32.const 1024) (local.get $n) (i32.gt_u (local.get $n) (i32.const 1024))))
+      (local.set $n (i32.sub (local.get $n) (local.get $count)))
+      (local.set $rest (i32.and (local.get $count) (i32.const -8)))
+      (local.set $special (v128.const i32x4 0 0 0 0))
+      (if (local.get $rest) (then
+        (loop $next
+          (local.set $x (v128.load (local.get $src)))
+          (local.set $y (v128.load offset=16 (local.get $src)))
+          ;; From 0x7f7f8000 on: what rounds to infinity, infinity itself, NaN.
+          (local.set $special (v128.or (local.get $special) (v128.or
+            (i32x4.gt_s (v128.and (local.get $x) (i32x4.splat (i32.const 0x7fffffff))) (i32x4.splat (i32.const 0x7f7f7fff)))
+            (i32x4.gt_s (v128.and (local.get $y) (i32x4.splat (i32.const 0x7fffffff))) (i32x4.splat (i32.const 0x7f7f7fff))))))
+          (v128.store (local.get $dst) (i16x8.narrow_i32x4_s
+            (i32x4.shr_s (i32x4.add (i32x4.add (local.get $x) (i32x4.splat (i32.const 0x7fff)))
+              (v128.and (i32x4.shr_u (local.get $x) (i32.const 16)) (i32x4.splat (i32.const 1)))) (i32.const 16))
+            (i32x4.shr_s (i32x4.add (i32x4.add (local.get $y) (i32x4.splat (i32.const 0x7fff)))
+              (v128.and (i32x4.shr_u (local.get $y) (i32.const 16)) (i32x4.splat (i32.const 1)))) (i32.const 16))))
+          (local.set $src (i32.add (local.get $src) (i32.const 32)))
+          (local.set $dst (i32.add (local.get $dst) (i32.const 16)))
+          (br_if $next (local.tee $rest (i32.sub (local.get $rest) (i32.const 8)))))))
+      (local.set $rest (i32.and (local.get $count) (i32.const -8)))
+      (if (v128.any_true (local.get $special)) (then
+        (call $f32_bf16_any
+          (i32.sub (local.get $src) (i32.mul (local.get $rest) (i32.const 4)))
+          (i32.sub (local.get $dst) (i32.mul (local.get $rest) (i32.const 2)))
+          (local.get $rest))))
+      (if (i32.ne (local.get $rest) (local.get $count)) (then
+        (call $f32_bf16_any (local.get $src) (local.get $dst) (i32.const 4))
+        (local.set $src (i32.add (local.get $src) (i32.const 16)))
+        (local.set $dst (i32.add (local.get $dst) (i32.const 8)))))
+      (br_if $piece (local.get $n))))
 
   ;; f32 to f16.
   (func $f32_f16 (param $src i32) (param $dst i32) (param $n i32)
