@@ -1,5 +1,5 @@
 /** Every convertible family there and back through GGUF: the same bytes under the same names, and the same sizes. */
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type GgufEntry,
@@ -13,8 +13,14 @@ import {
 } from '@tuneyard/formats';
 import { describe, expect, it } from 'vitest';
 import { logicalModel } from '../src/convert/logical-config.js';
-import { convertGgufToHf, convertHfToGguf, plainCodec } from '../src/index.js';
-import { codeOf, naiveQ8Codec, temporaryDirectory } from './fixture-models.js';
+import { convertGgufToHf, convertHfToGguf, plainCodec, type TensorCodec } from '../src/index.js';
+import {
+  codeOf,
+  naiveQ8Codec,
+  STORIES_GGUF,
+  STORIES_HF,
+  temporaryDirectory,
+} from './fixture-models.js';
 import { FAMILY_FIXTURES, familyFixture, makeTinyCheckpoint } from './tiny-checkpoint.js';
 
 const NO_TOKENIZER = new Map();
@@ -95,6 +101,120 @@ describe('a family goes to GGUF and comes back', () => {
       (key) => !key.endsWith('attn_kv_b.weight') && (isBiased || !key.endsWith('.bias')),
     );
     for (const key of expected) expect([...reader.tensors.keys()]).toContain(key);
+  });
+});
+
+describe('what is written', () => {
+  it("equals llama.cpp's own conversion, tensors and keys", async () => {
+    await using golden = await GgufReader.open(STORIES_GGUF);
+    const tokenizer = new Map([...golden.metadata].filter(([key]) => key.startsWith('tokenizer.')));
+    const path = join(temporaryDirectory(), 'out.gguf');
+    await convertHfToGguf(STORIES_HF, path, { codec: plainCodec, tokenizer });
+    await using ours = await GgufReader.open(path);
+    expect([...ours.tensors.keys()].sort()).toEqual([...golden.tensors.keys()].sort());
+    for (const [name, { type, shape }] of golden.tensors) {
+      expect(ours.tensors.get(name), name).toMatchObject({ type, shape });
+      expect(Buffer.compare(await ours.read(name), await golden.read(name)), name).toBe(0);
+    }
+    for (const [key, value] of golden.metadata) {
+      if (/^(llama|tokenizer)\.|architecture$|file_type$/.test(key)) {
+        expect(ours.metadata.get(key), key).toEqual(value);
+      }
+    }
+  });
+
+  it('passes at most 4 MiB of values at a time, whatever the size of a tensor', async () => {
+    const root = temporaryDirectory();
+    const hf = join(root, 'hf');
+    await makeTinyCheckpoint('llama', hf, { config: { vocab_size: 60_000 } });
+    let most = 0;
+    const codec: TensorCodec = {
+      toF32: (type, bytes, elements) => {
+        most = Math.max(most, elements);
+        return naiveQ8Codec.toF32(type, bytes, elements);
+      },
+      fromF32: (type, values, row) => naiveQ8Codec.fromF32(type, values, row),
+    };
+    const gguf = join(root, 'model.gguf');
+    await convertHfToGguf(hf, gguf, { type: 'q8_0', codec, tokenizer: NO_TOKENIZER });
+    await convertGgufToHf(gguf, join(root, 'back'), { dtype: 'f16', codec });
+    expect(60_000 * 64).toBeGreaterThan(2 ** 20);
+    expect(most).toBe(2 ** 20);
+  });
+
+  it('stops when cancelled, and leaves nothing', async () => {
+    const root = temporaryDirectory();
+    const hf = join(root, 'hf');
+    await makeTinyCheckpoint('gemma2', hf, { config: ADAPTED['gemma2']! });
+    const control = new AbortController();
+    const out = join(root, 'model.gguf');
+    const thrown = await codeOf(() =>
+      convertHfToGguf(hf, out, {
+        codec: plainCodec,
+        tokenizer: NO_TOKENIZER,
+        signal: control.signal,
+        onProgress: ({ done }) => {
+          if (done === 3) control.abort();
+        },
+      }),
+    );
+    expect(thrown).toContain('CANCELLED');
+    expect(readdirSync(root)).toEqual(['hf']);
+  });
+});
+
+describe('files that are not what they say', () => {
+  it.each([
+    ['a tensor is missing', 'blk.0.attn_q.weight', 'WEIGHTS_MISSING_TENSOR'],
+    ['a tensor is of no role', 'blk.0.ffn_sideways.weight', 'WEIGHTS_UNEXPECTED_TENSOR'],
+  ])('%s: %s', async (_, name, code) => {
+    const root = temporaryDirectory();
+    const hf = join(root, 'hf');
+    await makeTinyCheckpoint('mixtral', hf);
+    const gguf = join(root, 'model.gguf');
+    await convertHfToGguf(hf, gguf, { type: 'f16', codec: plainCodec, tokenizer: NO_TOKENIZER });
+    await using reader = await GgufReader.open(gguf);
+    const entries: GgufEntry[] = [];
+    for (const tensor of reader.tensors.values()) {
+      entries.push({ ...tensor, data: await reader.read(tensor.name) });
+    }
+    const without = entries.filter((entry) => entry.name !== 'blk.0.attn_q.weight');
+    const extra: GgufEntry = { name, type: 'f32', shape: [1], data: new Uint8Array(4) };
+    const bad = join(root, 'bad.gguf');
+    const tensors = code === 'WEIGHTS_MISSING_TENSOR' ? without : [...entries, extra];
+    await writeGguf(bad, { metadata: reader.metadata, tensors });
+    const thrown = await codeOf(() =>
+      convertGgufToHf(bad, join(root, 'back'), { codec: plainCodec }),
+    );
+    expect(thrown).toContain(code);
+    expect(thrown).toContain(name);
+  });
+
+  it('names architectures that are not known, and files that are parts', async () => {
+    const root = temporaryDirectory();
+    const text = (value: string) => ({ type: 'string', value }) as const;
+    const rows: GgufEntry = {
+      name: 'token_embd.weight',
+      type: 'f32',
+      shape: [2, 2],
+      data: new Uint8Array(16),
+    };
+    const write = async (name: string, metadata: ReadonlyMap<string, GgufValue>) => {
+      await writeGguf(join(root, name), { metadata, tensors: [rows] });
+      const out = join(root, `${name}-out`);
+      return await codeOf(() => convertGgufToHf(join(root, name), out, { codec: plainCodec }));
+    };
+    const mamba = await write('a.gguf', new Map([['general.architecture', text('mamba')]]));
+    expect(mamba).toMatch(/^WEIGHTS_UNKNOWN_ARCHITECTURE .*mamba is not known; known: llama, /);
+    const part = await write(
+      'b.gguf',
+      new Map<string, GgufValue>([
+        ['general.architecture', text('gemma2')],
+        ['split.count', { type: 'u16', value: 3 }],
+      ]),
+    );
+    expect(part).toContain('split.count is 3');
+    expect(part).toContain('llama-gguf-split --merge');
   });
 });
 

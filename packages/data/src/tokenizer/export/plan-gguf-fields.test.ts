@@ -152,6 +152,36 @@ describe('planning GGUF metadata', () => {
     expect([...typesOf(fields)]).toEqual([1, 1, 5, 5, 1]);
   });
 
+  it("leaves GLM's prefix of two tokens to the chat template, saying so", () => {
+    const ends = ['[gMASK]', '<sop>'].map((content, i) => ({ id: 3 + i, content, special: true }));
+    const piece = ({ content }: { content: string }) => ({ SpecialToken: { id: content } });
+    const named = ends.map(({ id, content }) => [content, { id: content, ids: [id] }]);
+    const plan = planGgufTokenizer(
+      byteLevel({
+        added_tokens: ends,
+        post_processor: {
+          type: 'TemplateProcessing',
+          single: [...ends.map(piece), { Sequence: { id: 'A' } }],
+          special_tokens: Object.fromEntries(named) as Json,
+        },
+      }),
+    );
+    expect(plan.fields.get('tokenizer.ggml.add_bos_token')?.value).toBe(false);
+    expect(plan.differences.join()).toContain('The prefix [gMASK]<sop>');
+  });
+
+  it("takes Gemma's split at spaces, of which its normalizer leaves none", () => {
+    const pattern = { String: ' ' };
+    const { fields, differences } = planGgufTokenizer(
+      scored({
+        normalizer: { type: 'Replace', pattern, content: '▁' },
+        pre_tokenizer: { type: 'Split', pattern, behavior: 'MergedWithPrevious', invert: false },
+      }),
+    );
+    expect(fields.get('tokenizer.ggml.add_space_prefix')?.value).toBe(false);
+    expect(differences).toEqual([]);
+  });
+
   const merges = storiesModel['merges'] as readonly unknown[];
   it.each([
     [/byte tokens/, scored({ model: { ...storiesModel, byte_fallback: false } })],

@@ -72,7 +72,9 @@ export function planGgufTokenizer(
   if (!isScored) {
     set('merges', { type: 'array', itemType: 'string', value: mergeList(definition) });
   }
-  for (const [key, value] of specialFields(definition, settings.modelIds ?? {})) set(key, value);
+  const special = specialFields(definition, settings.modelIds ?? {});
+  for (const [key, value] of special.fields) set(key, value);
+  differences.push(...special.differences);
   if (isScored) {
     const spaces = spaceTreatment(definition);
     differences.push(...spaces.differences);
@@ -141,8 +143,12 @@ function byteLevelSplitter(definition: TokenizerDefinition, differences: string[
 function specialFields(
   definition: TokenizerDefinition,
   modelIds: SpecialTokenIds,
-): (readonly [string, GgufValue])[] {
+): {
+  readonly fields: readonly (readonly [string, GgufValue])[];
+  readonly differences: readonly string[];
+} {
   const { prefixIds, suffixIds, origin } = definition;
+  const differences: string[] = [];
   const ids = {
     bos: definition.bosTokenId ?? prefixIds[0] ?? modelIds.bos,
     eos: definition.eosTokenId ?? suffixIds[0] ?? modelIds.eos,
@@ -150,22 +156,35 @@ function specialFields(
     padding: definition.padTokenId ?? modelIds.pad,
   };
   const adds = (affix: readonly number[], id: number | undefined, place: string): GgufValue => {
-    if (affix.length > 1 || (affix.length === 1 && affix[0] !== id)) {
-      throw unsupported(origin, `${place} [${affix.join(', ')}] around a text in GGUF`, [
-        'one BOS and one EOS token',
-      ]);
+    if (affix.length > 1) {
+      // GLM-4 opens every text with two tokens; its chat template, which GGUF carries, states them too.
+      const texts = affix.map((token) => textOf(definition, token)).join('');
+      differences.push(`${place} ${texts} around a text is left to the chat template.`);
+      return { type: 'bool', value: false };
+    }
+    if (affix.length === 1 && affix[0] !== id) {
+      throw unsupported(
+        origin,
+        `${place.toLowerCase()} [${affix.join(', ')}] around a text in GGUF`,
+        ['one BOS and one EOS token'],
+      );
     }
     return { type: 'bool', value: affix.length === 1 };
   };
-  return [
+  const fields = [
     ...Object.entries(ids).flatMap(([key, id]) =>
       id === undefined || id === null
         ? []
         : [[`${key}_token_id`, { type: 'u32', value: id }] as const],
     ),
-    ['add_bos_token', adds(prefixIds, ids.bos, 'the prefix')],
-    ['add_eos_token', adds(suffixIds, ids.eos, 'the suffix')],
+    ['add_bos_token', adds(prefixIds, ids.bos, 'The prefix')] as const,
+    ['add_eos_token', adds(suffixIds, ids.eos, 'The suffix')] as const,
   ];
+  return { fields, differences };
+}
+
+function textOf({ addedTokens }: TokenizerDefinition, id: number): string {
+  return addedTokens.find((token) => token.id === id)?.content ?? `[${id}]`;
 }
 
 function noteStripping(definition: TokenizerDefinition, differences: string[]): void {

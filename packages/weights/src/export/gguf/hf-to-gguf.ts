@@ -5,7 +5,7 @@ import { type GgufEntry, type GgufValue, writeGguf } from '@tuneyard/formats';
 import { plainCodec, type TensorCodec } from '../../codec/tensor-codec.js';
 import { FieldReader } from '../../config/fields.js';
 import { requireTable } from '../../convert/hf-layout.js';
-import type { LogicalModel } from '../../convert/logical-model.js';
+import type { LogicalModel, StoredSpec } from '../../convert/logical-model.js';
 import { requireAbsentFile } from '../output-checks.js';
 import type { WriteProgress } from '../write-hf-model.js';
 import { refuseInexpressible } from './checks.js';
@@ -19,19 +19,20 @@ import { openHfTensors } from './hf-tensors.js';
 import { ggufHparams } from './hparams.js';
 import { type GgufTensorSpec, ggufLayout } from './layout.js';
 import { checkTokenizer, type GgufTokenizerFields } from './metadata.js';
+import { cardFields } from './model-card.js';
 import { readRotary, rotaryTensors } from './rotary.js';
-import { RowFiles } from './row-files.js';
+import { RowFiles, type RowTensor } from './row-files.js';
 import { GgufRowProducer } from './rows.js';
 import { sizeLabel } from './size-label.js';
-import { type HparamInput, text, u32 } from './values.js';
+import { type HparamInput, type MetadataField, text, u32 } from './values.js';
 
 /** Settings of {@link convertHfToGguf}. */
 export interface HfToGgufOptions {
-  /** Type of all matrices but routers; norms, biases and routers are f32. */
-  readonly type: GgufExportType;
+  /** Type of all matrices but routers; norms, biases and routers are f32. Default: that of the embedding. */
+  readonly type?: GgufExportType;
   readonly codec: TensorCodec;
-  /** Metadata below `tokenizer.`. */
-  readonly tokenizer: GgufTokenizerFields;
+  /** Metadata below `tokenizer.`, or what makes them for an embedding of so many rows. */
+  readonly tokenizer: GgufTokenizerFields | ((vocabSize: number) => Promise<GgufTokenizerFields>);
   /** `general.name`; default the last part of the path. */
   readonly name?: string;
   readonly signal?: AbortSignal;
@@ -50,6 +51,7 @@ export interface GgufFilePlan {
 /** What was written. */
 export interface HfToGgufReport {
   readonly bytes: number;
+  readonly type: GgufExportType;
   readonly tensors: number;
   readonly fallbacks: readonly TypeFallback[];
 }
@@ -72,11 +74,18 @@ export async function convertHfToGguf(
 ): Promise<HfToGgufReport> {
   throwIfAborted(options.signal);
   const { raw, model, stored, tensors } = await openHfTensors(directory);
+  const { tokenizer } = options;
+  const type = options.type ?? embeddingType(model, stored, tensors);
+  await requireAbsentFile(outPath);
   const plan = planGgufFile(
     { fields: new FieldReader(raw, join(directory, 'config.json')), model },
-    { ...options, name: options.name ?? basename(resolve(directory)) },
+    {
+      type,
+      tokenizer: typeof tokenizer === 'function' ? await tokenizer(model.sizes.vocab) : tokenizer,
+      name: options.name ?? basename(resolve(directory)),
+      general: await cardFields(directory),
+    },
   );
-  await requireAbsentFile(outPath);
   const files = new RowFiles();
   try {
     const producer = new GgufRowProducer(stored, { files, tensors, codec: options.codec });
@@ -85,16 +94,36 @@ export async function convertHfToGguf(
       tensors: entriesOf(plan, producer, options),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    return { bytes, tensors: plan.tensors.length, fallbacks: plan.fallbacks };
+    return { bytes, type, tensors: plan.tensors.length, fallbacks: plan.fallbacks };
   } finally {
     await files.close();
   }
 }
 
+function embeddingType(
+  model: LogicalModel,
+  stored: readonly StoredSpec[],
+  tensors: ReadonlyMap<string, RowTensor>,
+): GgufExportType {
+  const embedding = model.tensors.find(({ role }) => role === 'embedding')?.id;
+  const spec = stored.find(({ rectangles }) => rectangles[0]?.logical === embedding);
+  const type = tensors.get(spec?.name ?? '')?.type;
+  return type === 'f16' || type === 'bf16' ? type : 'f32';
+}
+
+/** What a file is planned from besides the model. */
+interface PlanOptions {
+  readonly type: GgufExportType;
+  readonly tokenizer: GgufTokenizerFields;
+  readonly name: string;
+  /** Further fields below `general.`. */
+  readonly general: readonly MetadataField[];
+}
+
 /** Decides metadata, tensors and types. Throws: as {@link convertHfToGguf}, but for what reading finds. */
 export function planGgufFile(
   source: { readonly fields: FieldReader; readonly model: LogicalModel },
-  options: Pick<HfToGgufOptions, 'type' | 'tokenizer'> & { readonly name: string },
+  options: PlanOptions,
 ): GgufFilePlan {
   const { fields, model } = source;
   const table = requireTable(model.family);
@@ -129,10 +158,7 @@ function isBaichuan2(fields: FieldReader, model: LogicalModel): boolean {
 
 function metadataOf(
   input: HparamInput,
-  options: Pick<HfToGgufOptions, 'type' | 'tokenizer'> & {
-    readonly name: string;
-    readonly specs: readonly GgufTensorSpec[];
-  },
+  options: PlanOptions & { readonly specs: readonly GgufTensorSpec[] },
 ): Map<string, GgufValue> {
   const { architecture } = input;
   const metadata = new Map<string, GgufValue>([
@@ -140,6 +166,7 @@ function metadataOf(
     ['general.type', text('model')],
     ['general.name', text(options.name)],
     ['general.size_label', text(sizeLabel(options.specs))],
+    ...options.general,
   ]);
   for (const [key, value] of ggufHparams(input)) metadata.set(`${architecture}.${key}`, value);
   metadata.set('general.file_type', u32(GGUF_EXPORT_TYPES[options.type]));
