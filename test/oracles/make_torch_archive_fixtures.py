@@ -12,6 +12,7 @@ import pathlib
 import pickle
 import pickletools
 import sys
+import tempfile
 import zipfile
 
 import numpy as np
@@ -73,10 +74,29 @@ def pickles():
     return {"value": describe(value), "pickles": found, "python": sys.version.split()[0]}
 
 
+def large():
+    """An archive beyond four gigabytes, kept without the zeros of its first storage."""
+    bytes_of_a = 2**32 + 16
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "large.pt")
+        torch.save({"a": torch.zeros(bytes_of_a, dtype=torch.uint8), "b": torch.ones(3), "c": torch.zeros(0)}, path)
+        with path.open("rb") as file:
+            head = file.read(4096).rstrip(b"\0")
+            file.seek(len(head) + bytes_of_a)
+            tail = file.read()
+        parts = [{"at": 0, "hex": head.hex()}, {"at": path.stat().st_size - len(tail), "hex": tail.hex()}]
+        return {"size": path.stat().st_size, "parts": parts, "torch": torch.__version__}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--old", action="store_true")
-    old = parser.parse_args().old
+    parser.add_argument("--large", action="store_true", help="only large.json; takes four gigabytes of disk and memory")
+    arguments = parser.parse_args()
+    old = arguments.old
+    if arguments.large:
+        (OUT / "large.json").write_text(json.dumps(large()) + "\n")
+        return
     stand_in_enums()
     OUT.mkdir(parents=True, exist_ok=True)
     cases = old_files() if old else new_files()

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { open, readFile, truncate } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { crc32 as zlibCrc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -9,6 +9,8 @@ import {
   parsePickle,
   planTorchArchive,
   TorchArchiveReader,
+  torchDict,
+  torchTensor,
   torchToJson,
   writeTorchArchive,
 } from '../src/index.js';
@@ -203,6 +205,67 @@ describe('a plan of an archive', () => {
     }
     for (const { at, bytes } of plan.fixed(crcs)) file.set(bytes, at);
     expect(file).toEqual(await readFile(`${fixtures}dtypes.pt`));
+  });
+});
+
+describe('an archive beyond four gigabytes', () => {
+  const directory = useTemporaryDirectory();
+  const bytesOfA = 2 ** 32 + 16;
+
+  const sparse = async (large: { size: number; parts: { at: number; hex: string }[] }) => {
+    const path = await directory.save('large.pt', '');
+    await truncate(path, large.size);
+    const handle = await open(path, 'r+');
+    for (const { at, hex } of large.parts) await handle.write(Buffer.from(hex, 'hex'), 0, null, at);
+    await handle.close();
+    return path;
+  };
+
+  it('of torch is read where its tensors lie', async () => {
+    await using reader = await TorchArchiveReader.open(await sparse(await json('large.json')));
+    const places = [...reader.tensors.values()].map(({ begin, byteLength }) => [begin, byteLength]);
+    expect(places).toEqual([
+      [832, bytesOfA],
+      [4_294_968_256, 12],
+      [4_294_968_384, 0],
+    ]);
+    expect(new Float32Array((await reader.read('b')).buffer)).toEqual(Float32Array.of(1, 1, 1));
+  });
+
+  it('is planned with the bytes that torch gives it', async () => {
+    const large = await json('large.json');
+    const root = torchDict([
+      ['a', torchTensor({ dtype: 'uint8', shape: [bytesOfA] })],
+      ['b', torchTensor({ dtype: 'float32', shape: [3] })],
+      ['c', torchTensor({ dtype: 'float32', shape: [0] })],
+    ]);
+    const serializationId = /\d{40}/.exec(
+      Buffer.from(large.parts[1].hex, 'hex').toString('latin1'),
+    );
+    const plan = planTorchArchive({
+      root,
+      archiveName: 'large',
+      serializationId: serializationId![0],
+    });
+    expect(plan.size).toBe(large.size);
+    let zeros = crc32(Uint8Array.of(0));
+    for (let length = 1; length < 2 ** 32; length *= 2) zeros = crc32Combine(zeros, zeros, length);
+    const crcs = new Map([
+      ['a', crc32Combine(zeros, crc32(new Uint8Array(16)), 16)],
+      ['b', crc32(new Uint8Array(Float32Array.of(1, 1, 1).buffer))],
+      ['c', 0],
+    ]);
+    const b = { at: 4_294_968_256, bytes: new Uint8Array(Float32Array.of(1, 1, 1).buffer) };
+    const planned = [...plan.fixed(crcs), b];
+    for (const { at, hex } of large.parts as { at: number; hex: string }[]) {
+      const wanted = Buffer.from(hex, 'hex');
+      const found = Buffer.alloc(wanted.length);
+      for (const part of planned) {
+        const within = part.at - at;
+        if (within >= 0 && within < found.length) found.set(part.bytes, within);
+      }
+      expect(found).toEqual(wanted);
+    }
   });
 });
 

@@ -43,6 +43,8 @@ export function placeEntry(name: string, byteLength: number, headerAt: number): 
   header.writeUInt16LE(nameBytes.length, 26);
   header.writeUInt16LE(header.length - RECORD_BYTES.local - nameBytes.length, 28);
   header.set(nameBytes, RECORD_BYTES.local);
+  // torch does not know yet how much it will store, so that the second of the two sizes is zero here.
+  if (byteLength >= MAX_U32) wide.fill(0, 12, 20);
   header.set(wide, RECORD_BYTES.local + nameBytes.length);
   const paddingAt = unpadded - headerAt;
   header.writeUInt16LE(EXTRA_PADDING, paddingAt - 4);

@@ -5,7 +5,7 @@ import { TORCH_ERRORS } from '../../errors.js';
 import { quoteName } from '../../io/quote-name.js';
 import { MAX_INFLATED_BYTES, MAX_INFLATION } from '../limits.js';
 import { findDirectory } from './end-of-directory.js';
-import { type FileWindow, readWindow } from './file-window.js';
+import { type FileWindow, RecordReader, readWindow } from './file-window.js';
 import { EXTRA_ZIP64, FLAG, MAX_U16, MAX_U32, METHOD, RECORD_BYTES, SIGNATURE } from './layout.js';
 
 /** One entry. */
@@ -37,11 +37,12 @@ export async function readDirectory(window: FileWindow): Promise<ReadonlyMap<str
   const listed = parseList(bytes, place.count, window);
   listed.sort((a, b) => a.headerAt - b.headerAt);
   const entries = new Map<string, ZipEntry>();
+  const records = new RecordReader(window);
   let end = 0;
   for (const entry of listed) {
     if (entry.headerAt < end) throw overlap(window, entry, end);
     if (entry.headerAt > end) throw hole(window, { from: end, to: entry.headerAt });
-    const found = await readLocal(window, entry, place.begin);
+    const found = await readLocal(records, entry, place.begin);
     end = found.end;
     if (entries.has(entry.name)) throw badName(window, entry.name, 'appears twice');
     entries.set(entry.name, found.entry);
@@ -155,22 +156,23 @@ function checkSizes(
 
 /** Reads the header in front of an entry; gives the entry and the offset of the byte after it. */
 async function readLocal(
-  window: FileWindow,
+  records: RecordReader,
   listed: ListedEntry,
   limit: number,
 ): Promise<{ entry: ZipEntry; end: number }> {
+  const { window } = records;
   const { name, headerAt, storedBytes } = listed;
   if (headerAt + RECORD_BYTES.local > limit) throw badEntry(window, name, 'lies past the end');
-  const header = await readWindow(window, headerAt, RECORD_BYTES.local);
+  const header = await records.read(headerAt, RECORD_BYTES.local);
   if (header.readUInt32LE(0) !== SIGNATURE.local) throw badEntry(window, name, 'has no header');
   const nameBytes = header.readUInt16LE(26);
   const extraBytes = header.readUInt16LE(28);
   const begin = headerAt + RECORD_BYTES.local + nameBytes + extraBytes;
   const dataEnd = begin + storedBytes;
   if (dataEnd > limit) throw badEntry(window, name, 'lies past the end');
-  const rest = await readWindow(window, headerAt + RECORD_BYTES.local, nameBytes + extraBytes);
+  const rest = await records.read(headerAt + RECORD_BYTES.local, nameBytes + extraBytes);
   checkLocal(window, { listed, header, rest, nameBytes });
-  const end = dataEnd + (await descriptorBytes(window, { listed, dataEnd, limit }));
+  const end = dataEnd + (await descriptorBytes(records, { listed, dataEnd, limit }));
   const { isDeflated, byteLength, crc32 } = listed;
   return { entry: { name, headerAt, begin, storedBytes, byteLength, isDeflated, crc32 }, end };
 }
@@ -204,13 +206,13 @@ function checkLocal(
 
 /** Bytes of the record after the data that repeats checksum and sizes; 0 without one. */
 async function descriptorBytes(
-  window: FileWindow,
+  records: RecordReader,
   place: { listed: ListedEntry; dataEnd: number; limit: number },
 ): Promise<number> {
   const { listed, dataEnd, limit } = place;
   if ((listed.flags & FLAG.descriptor) === 0) return 0;
   const byteLength = Math.min(RECORD_BYTES.descriptor64, limit - dataEnd);
-  const bytes = await readWindow(window, dataEnd, byteLength);
+  const bytes = await records.read(dataEnd, byteLength);
   // Its signature may be missing, and its sizes may have 32 or 64 bits; what fits the list decides.
   for (const signature of [4, 0]) {
     for (const width of [4, 8] as const) {
@@ -220,7 +222,7 @@ async function descriptorBytes(
       if (isDescriptor(bytes.subarray(signature, end), width, listed)) return end;
     }
   }
-  throw badEntry(window, listed.name, 'is not followed by the sizes that the list gives');
+  throw badEntry(records.window, listed.name, 'is not followed by the sizes that the list gives');
 }
 
 function isDescriptor(bytes: Buffer, width: 4 | 8, listed: ListedEntry): boolean {
