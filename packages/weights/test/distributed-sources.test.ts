@@ -10,6 +10,7 @@ import type { LogicalModel, StoredSpec } from '../src/convert/logical-model.js';
 import { megatronLayout } from '../src/megatron/megatron-layout.js';
 import { DEFAULT_MEGATRON_SETTINGS } from '../src/megatron/settings.js';
 import { distributedSources } from '../src/source/distributed/distributed-sources.js';
+import { codeOf } from './fixture-models.js';
 import { interpretPlan } from './plan-interpreter.js';
 
 const FIXTURES = fileURLToPath(new URL('../../formats/test/fixtures/torch-dcp/', import.meta.url));
@@ -77,5 +78,55 @@ describe('distributed checkpoints as sources of a conversion', () => {
     expect(layout).toBe('hf');
     expect(ignored.length).toBeGreaterThan(10);
     expect(ignored.every((key) => key.startsWith('optimizer.'))).toBe(true);
+  });
+});
+
+describe('distributed checkpoints that are not of the model', () => {
+  const sourcesOf = async (name: string, change: Record<string, unknown>): Promise<string> => {
+    const checkpoint = await openDistributedCheckpoint(`${FIXTURES}${name}`);
+    const config = { ...readJson(`${name}/hf/config.json`), ...change };
+    return await codeOf(() => distributedSources(checkpoint, logicalModel(config, 'config.json')));
+  };
+
+  it.each(['megatron-stacked-pp2', 'megatron-layers-pp2'])(
+    'are refused with the first tensor that is missing: %s',
+    async (name) => {
+      const thrown = await sourcesOf(name, { num_hidden_layers: 3 });
+      expect(thrown).toContain('WEIGHTS_MISSING_TENSOR');
+      expect(thrown).toContain('decoder.layers.2.');
+    },
+  );
+
+  it.each(['megatron-stacked-pp2', 'megatron-layers-pp2', 'fsdp2'])(
+    'are refused with tensors that the model has no use for: %s',
+    async (name) => {
+      const thrown = await sourcesOf(name, { num_hidden_layers: 1 });
+      expect(thrown).toContain('WEIGHTS_UNEXPECTED_TENSOR');
+      expect(thrown).toContain('layers.1.');
+    },
+  );
+
+  it('are refused where shapes differ', async () => {
+    expect(await sourcesOf('megatron-stacked-tp2', { intermediate_size: 24 })).toContain(
+      'has shape [40, 16]; the configuration implies [48, 16]',
+    );
+    expect(await sourcesOf('fsdp2', { intermediate_size: 24 })).toContain('WEIGHTS_TENSOR_SHAPE');
+    // The padded vocabulary must not be smaller than the true one.
+    expect(await sourcesOf('megatron-stacked-tp2', { vocab_size: 41 })).toContain(
+      'has shape [40, 16]; the configuration implies [41, 16]',
+    );
+  });
+
+  it('are refused when they hold no model', async () => {
+    const checkpoint = await openDistributedCheckpoint(`${FIXTURES}plain`);
+    expect(await codeOf(() => distributedSources(checkpoint, modelOf('fsdp2')))).toContain(
+      'WEIGHTS_MODEL_NOT_FOUND',
+    );
+  });
+
+  it('may hold a head that the model ties to its embedding', async () => {
+    for (const name of ['megatron-stacked-pp2', 'fsdp2']) {
+      expect(await sourcesOf(name, { tie_word_embeddings: true })).toBe('nothing was thrown');
+    }
   });
 });

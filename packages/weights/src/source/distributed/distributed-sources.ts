@@ -15,6 +15,7 @@ import { WEIGHTS_ERRORS } from '../../errors.js';
 import { megatronLayout } from '../../megatron/megatron-layout.js';
 import { KEY_SEPARATOR } from '../../megatron/rank-names.js';
 import { DEFAULT_MEGATRON_SETTINGS } from '../../megatron/settings.js';
+import { checkShape } from '../tensor-checks.js';
 import { hfNames } from './hf-names.js';
 import { canonicalMegatronName, isMegatronState, looksLikeMegatron } from './megatron-names.js';
 import { megatronParameters } from './megatron-parameters.js';
@@ -68,7 +69,7 @@ async function megatronSources(
   for (const [name, tensor] of megatronParameters(located.values())) {
     parameters.set(canonicalMegatronName(name), tensor);
   }
-  const layout = megatronSpecs(model, parameters);
+  const layout = megatronSpecs(checkpoint.directory, model, parameters);
   const isTied = model.sizes.tiedEmbeddings;
   const sources = pairLayout(checkpoint.directory, {
     layout,
@@ -80,11 +81,18 @@ async function megatronSources(
 
 /** The layout of one rank, under canonical names. */
 function megatronSpecs(
+  directory: string,
   model: LogicalModel,
   parameters: ReadonlyMap<string, BlockTensor>,
 ): readonly StoredSpec[] {
   const embedding = parameters.get('embedding.word_embeddings.weight');
-  const vocabularyRows = embedding?.shape[0] ?? model.sizes.vocab;
+  const { vocab } = model.sizes;
+  const vocabularyRows = embedding?.shape[0] ?? vocab;
+  // More rows are padding; fewer are another model.
+  if (embedding !== undefined && vocabularyRows < vocab) {
+    const expected = [vocab, ...embedding.shape.slice(1)];
+    checkShape(directory, embedding.name, { found: embedding.shape, expected });
+  }
   return megatronLayout(model, DEFAULT_MEGATRON_SETTINGS, { vocabularyRows }).map((spec) => {
     const [, name = spec.name] = spec.name.split(KEY_SEPARATOR);
     return { ...spec, shard: '', name: canonicalMegatronName(name) };
