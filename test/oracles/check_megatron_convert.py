@@ -163,6 +163,7 @@ def run_rank(rank, config, checkpoint, logits):
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=PORT)
     torch.set_num_threads(1)
     torch.cuda.current_device = lambda: "cpu"  # where rotary angles are put
+    torch.Tensor.cuda = lambda tensor, *_, **__: tensor
     random.CudaRNGStatesTracker.fork = lambda *_: nullcontext()  # nothing is dropped
     tp, pp = config["tp"], config["pp"]
     dist.init_process_group("gloo", rank=rank, world_size=tp * pp)

@@ -206,16 +206,23 @@ function vocabularyRowsOf(files: readonly MegatronFile[], settings: MegatronSett
   return embedding.rows * settings.tensorParallel;
 }
 
-/** Converters and layer specifications differ in where the two norms of a layer are. */
-const NORM_NAMES: readonly (readonly [string, string])[] = [
+/**
+ * Converters and layer specifications differ in where the two norms of a layer are; ModelLink had other names for parts of
+ * latent attention and for the gate of shared experts.
+ */
+const OTHER_NAMES: readonly (readonly [string, string])[] = [
   ['.mlp.linear_fc1.layer_norm_', '.pre_mlp_layernorm.'],
   ['.self_attention.linear_qkv.layer_norm_', '.input_layernorm.'],
+  ['.linear_q_up_proj.weight', '.linear_qb.weight'],
+  ['.linear_kv_up_proj.weight', '.linear_kvb.weight'],
+  ['.self_attention.kv_layernorm.', '.self_attention.k_layernorm.'],
+  ['.mlp.shared_experts.gate_weight', '.mlp.shared_expert_gate.weight'],
 ];
 
 function otherNames(name: string): readonly string[] {
-  return NORM_NAMES.flatMap(([fused, own]) => {
-    if (name.includes(fused)) return [name.replace(fused, own)];
-    return name.includes(own) ? [name.replace(own, fused)] : [];
+  return OTHER_NAMES.flatMap(([one, other]) => {
+    if (name.includes(one)) return [name.replace(one, other)];
+    return name.includes(other) ? [name.replace(other, one)] : [];
   });
 }
 

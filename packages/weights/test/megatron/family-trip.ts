@@ -41,8 +41,8 @@ export function readFamily(name: string): Family {
 }
 
 /**
- * The family as it can be converted: DeepSeek-V2-Lite with `attention_bias` (no published model has it) gives a bias to the compressed keys but none to the
- * queries, which Megatron keeps in one tensor.
+ * The family as it can be converted: DeepSeek-V2-Lite with `attention_bias` (no published model has it) gives a bias to
+ * the compressed keys but none to the queries, which Megatron keeps in one tensor.
  */
 export function readConvertible(name: string): Family {
   const family = readFamily(name);
@@ -70,6 +70,15 @@ export function hfMemory(model: LogicalModel): { tensors: SourceTensor[]; memory
     return tensor;
   });
   return { tensors, memory };
+}
+
+/** Numbers the elements through the tensors by name, as the oracles do. */
+export function countByName(memory: Memory): void {
+  let next = 1;
+  for (const key of [...memory.keys()].sort())
+    memory.get(key)!.numbers.forEach((_, at, all) => {
+      all[at] = next++;
+    });
 }
 
 /** Runs a plan. */

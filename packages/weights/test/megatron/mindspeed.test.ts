@@ -8,7 +8,7 @@ import { type ArgumentValue, buildArguments } from '../../src/megatron/arguments
 import { recogniseMegatron } from '../../src/megatron/checkpoint.js';
 import { planHfToMegatron, planMegatronToHf } from '../../src/megatron/plan-conversion.js';
 import { DEFAULT_MEGATRON_SETTINGS, type MegatronSettings } from '../../src/megatron/settings.js';
-import { hfMemory, listFiles, type Memory, readFamily, runPlan } from './family-trip.js';
+import { countByName, hfMemory, listFiles, readFamily, runPlan } from './family-trip.js';
 import type { Stored } from './run-plan.js';
 
 /** Shape and first 16 digits of the SHA-256 of int32 elements, by tensor name. */
@@ -47,15 +47,6 @@ function settingsOf({ options }: Golden): MegatronSettings {
     expertsOverTensorRanks: options['moe_tp_extend_ep'] === true,
     splitLatent: options['mla_mm_split'] === true,
   };
-}
-
-/** The original counts elements through the tensors by name; so do these. */
-function countByName(memory: Memory): void {
-  let next = 1;
-  for (const key of [...memory.keys()].sort())
-    memory.get(key)!.numbers.forEach((_, at, all) => {
-      all[at] = next++;
-    });
 }
 
 function digest({ numbers }: Stored): string {
