@@ -232,7 +232,7 @@ def main():
             "torch": torch.__version__,
             "transformers": transformers.__version__,
         },
-        "cases": {},
+        "cases": json.loads(TARGET.read_text())["cases"] if TARGET.exists() else {},
     }
     for name in options.cases or CASES:
         case = {"divisions": {}}
@@ -242,7 +242,6 @@ def main():
             facts = case["divisions"][f"tp{tp}-pp{pp}"]
             print(name, tp, pp, facts["largest_logit"], facts["largest_difference"], flush=True)
         result["cases"][name] = case
-    if not options.cases:
         TARGET.write_text(json.dumps(result, separators=(",", ":"), sort_keys=True) + "\n")
 
 

@@ -144,4 +144,4 @@ def plain():
     }
 
 
-CASES = {"dtypes": dtypes, "strides": strides, "module": module, "megatron": megatron, "shared": shared}
+CASES = {"dtypes": dtypes, "strides": strides, "module": module, "megatron": megatron, "shared": shared, "plain": plain}

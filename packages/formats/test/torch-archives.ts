@@ -27,6 +27,7 @@ export const fixtureNames = [
   'module',
   'megatron',
   'shared',
+  'plain',
   'legacy',
   'deflated',
   'megatron-protocol-4',

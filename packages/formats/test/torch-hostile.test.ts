@@ -8,6 +8,7 @@ import {
   planTorchArchive,
   TorchArchiveReader,
   type TorchValue,
+  torchToJson,
 } from '../src/index.js';
 import { useTemporaryDirectory } from './temporary-directory.js';
 import { archive, named, pickle, tensorOps, text, type ZipPart, zipFile } from './torch-bytes.js';
@@ -118,6 +119,11 @@ const HOSTILE: readonly (readonly [code: string, title: string, bytes: Uint8Arra
         'R',
       ),
     ),
+  ],
+  [
+    'PICKLE_FORBIDDEN_GLOBAL',
+    'calls what another call gave',
+    archive(holding(named('functools', 'partial'), named('my', 'f'), 0x85, 'R)R')),
   ],
   [
     'PICKLE_LIMIT',
@@ -571,6 +577,14 @@ describe('a hostile torch file', () => {
         ['w', { kind: 'object', construction: 'reduce', callable: { module: 'my.module' } }],
       ],
     });
+  });
+
+  it('may name a member of an enumeration by getattr, as Python 3.11.0 did', async () => {
+    const bytes = archive(
+      holding(named('builtins', 'getattr'), named('my.enums', 'Kind'), text('auto'), 0x86, 'R'),
+    );
+    await using reader = await TorchArchiveReader.open(await directory.save('enum.pt', bytes));
+    expect(torchToJson(reader.root)).toEqual({ w: 'getattr("my.enums.Kind", "auto")' });
   });
 
   it('names an unknown tensor, and a use after close', async () => {

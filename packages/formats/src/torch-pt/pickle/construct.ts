@@ -52,6 +52,12 @@ export function construct(machine: PickleMachine, what: Construction): TorchValu
     const built = BUILDERS.get(name)?.(machine, args.items) ?? null;
     if (built !== null) return built;
   }
+  if (!isGlobal(callable)) {
+    throw machine.cursor.error(
+      TORCH_ERRORS.TORCH_PICKLE_FORBIDDEN_GLOBAL,
+      'the pickle calls what another call gave, which no checkpoint needs and an attack does',
+    );
+  }
   const object: TorchObject = { kind: 'object', ...what };
   return object;
 }

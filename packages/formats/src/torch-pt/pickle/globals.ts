@@ -28,7 +28,15 @@ const FORBIDDEN_PREFIXES = [
   'torch.jit',
   'torch.ops',
   'torch._ops',
-  'torch.utils',
+  'torch.utils.cpp_extension',
+  'torch.utils.model_zoo',
+  'torch.utils.collect_env',
+  'torch.utils.bottleneck',
+  'torch.utils.hipify',
+  'torch.utils.benchmark',
+  'torch.utils.show_pickle',
+  'torch.utils.file_baton',
+  'torch.utils.data.datapipes',
   'torch.testing',
   'torch._dynamo',
   'torch._inductor',
@@ -104,8 +112,9 @@ export function legacyModule(module: string): string {
 export function isForbiddenGlobal(module: string, name: string): boolean {
   const parts = name.split('.');
   const [top = ''] = module.split('.');
-  if (FORBIDDEN_MODULES.has(top) && !isHarmlessType(module, name)) return true;
-  if (top === 'builtins') return !BUILTINS.has(name);
+  if (HARMLESS.has(`${module}.${name}`)) return false;
+  if (FORBIDDEN_MODULES.has(top)) return true;
+  if (top === 'builtins') return !BUILTINS.has(name) && !/^[A-Z]\w*(Error|Exception)$/.test(name);
   // `torch` + `os.system` would reach a module through another that imports it.
   if (parts.length > 1 && parts.some((part) => FORBIDDEN_MODULES.has(part))) return true;
   if (parts.some((part) => part.startsWith('__'))) return true;
@@ -115,15 +124,13 @@ export function isForbiddenGlobal(module: string, name: string): boolean {
   return FORBIDDEN_PREFIXES.some((prefix) => full === prefix || full.startsWith(`${prefix}.`));
 }
 
-/** Plain values that live in modules which otherwise are refused; some Megatron files hold each of them. */
+/** Plain values, and ways to make instances, that live where all else is refused; checkpoints hold each of them. */
 const HARMLESS = new Set([
   'types.SimpleNamespace',
   'io.BytesIO',
   '_io.BytesIO',
   'signal.Signals',
   'logging.getLogger',
+  'copyreg.__newobj__',
+  'copyreg.__newobj_ex__',
 ]);
-
-function isHarmlessType(module: string, name: string): boolean {
-  return HARMLESS.has(`${module}.${name}`);
-}
