@@ -1,5 +1,6 @@
 /** The tree of commands. */
 import { Command } from 'commander';
+import { addAdapterCommands } from './commands/adapter.js';
 import { addArtifactsCommand } from './commands/artifacts.js';
 import { addChatCommand } from './commands/chat.js';
 import { addConvertCommand } from './commands/convert.js';
@@ -60,6 +61,7 @@ export function buildProgram({ host, isColorRefused, start }: ProgramOptions): C
   addChatCommand(program, start);
   addConvertCommand(program, start);
   addMergeCommand(program, start);
+  addAdapterCommands(program, start);
   addExportCommand(program, start);
   addInspectCommand(program, start);
   addArtifactsCommand(program, start);

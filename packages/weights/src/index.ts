@@ -75,6 +75,16 @@ export { KNOWN_ARCHITECTURES, KNOWN_GGUF_ARCHITECTURES } from './families/known-
 export type { CheckpointPlan } from './megatron/plan-conversion.js';
 export type { MegatronSettings, MegatronSpec, VocabularyPadding } from './megatron/settings.js';
 export {
+  type AdapterConversionReport,
+  type AdapterConversionRequest,
+  convertAdapterFiles,
+} from './megatron-lora/convert-adapter-files.js';
+export {
+  type MergeMegatronOptions,
+  type MergeMegatronReport,
+  mergeMegatronCheckpoint,
+} from './megatron-lora/merge-checkpoint.js';
+export {
   type MergedTensor,
   type MergeReport,
   mergeAdapter,

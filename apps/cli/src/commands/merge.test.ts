@@ -1,10 +1,15 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { openModel, readPeftAdapter } from '@tuneyard/weights';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BUNDLED_MODEL, writeTestAdapter } from '../testing/bundled.js';
 import { runFake } from '../testing/fake-host.js';
+
+const MEGATRON = fileURLToPath(
+  new URL('../../../../packages/weights/test/fixtures/megatron-lora', import.meta.url),
+);
 
 let dir = '';
 beforeAll(async () => {
@@ -64,6 +69,44 @@ describe('tuneyard merge', () => {
     const run = await runFake(argv, { interrupt });
     expect(run.exitCode).toBe(130);
     expect(run.stderr).toBe('stopped\n');
+  });
+
+  it('merges several adapters in turn', async () => {
+    const twice = join(dir, 'twice');
+    const adapter = join(dir, 'adapter');
+    expect(await runFake(['merge', BUNDLED_MODEL, adapter, adapter, '-o', twice])).toMatchObject({
+      exitCode: 0,
+    });
+    const steps = [join(dir, 'step-1'), join(dir, 'step-2')] as const;
+    await runFake(['merge', BUNDLED_MODEL, adapter, '-o', steps[0]]);
+    await runFake(['merge', steps[0], adapter, '-o', steps[1]]);
+    const name = 'model.layers.0.self_attn.q_proj.weight';
+    expect(await readValues(twice, name)).toEqual(await readValues(steps[1], name));
+  });
+
+  it('merges Megatron checkpoints rank by rank', async () => {
+    const run = (...argv: string[]) => runFake(['merge', ...argv]);
+    const output = join(dir, 'megatron');
+    const done = await run(`${MEGATRON}/base`, `${MEGATRON}/lora-only`, '-o', output);
+    expect(done).toMatchObject({ exitCode: 0, stdout: `${output}\n` });
+    expect(done.stderr).toMatch(/updated {2}6 weights in 2 ranks/);
+    expect(await readdir(join(output, 'iter_0000010'))).toEqual(['mp_rank_00', 'mp_rank_01']);
+    const other = join(dir, 'other');
+    const unstated = await run(`${MEGATRON}/base`, '-o', other);
+    expect(unstated.stderr).toContain('--lora-r, --lora-alpha');
+    const both = ['-o', other, '--lora-r', '4', '--lora-alpha', '8'];
+    expect((await run(`${MEGATRON}/base`, ...both)).stderr).toContain('no LoRA factors');
+    const cast = await run(`${MEGATRON}/unified`, '-o', other, '--dtype', 'f32');
+    expect(cast.stderr).toContain('tuneyard convert --dtype');
+    expect(await readdir(dir)).not.toContain('other');
+    const three = await run(`${MEGATRON}/base`, 'a', 'b', '-o', other);
+    expect(three.stderr).toContain('one other at a time');
+  });
+
+  it('wants an adapter', async () => {
+    const run = await runFake(['merge', BUNDLED_MODEL, '-o', join(dir, 'no')]);
+    expect(run.exitCode).toBe(2);
+    expect(run.stderr).toContain('at least one adapter');
   });
 
   it('names the allowed types', async () => {

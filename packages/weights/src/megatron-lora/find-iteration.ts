@@ -18,8 +18,7 @@ export interface IterationDirectory {
   readonly name: string;
   /** Rank directories, sorted. */
   readonly ranks: readonly string[];
-  /** Null when the iteration was named directly. */
-  readonly trackerPath: string | null;
+  /** Text of the tracker file, as it is or as it would be. */
   readonly trackerText: string;
 }
 
@@ -31,7 +30,7 @@ export async function findIterationDirectory(directory: string): Promise<Iterati
   const iteration = parseTracker(text, tracker);
   const name = iterationDirectory(iteration);
   const path = join(directory, name);
-  return { path, name, ranks: await ranksOf(path), trackerPath: tracker, trackerText: text };
+  return { path, name, ranks: await ranksOf(path), trackerText: text };
 }
 
 async function namedDirectly(directory: string): Promise<IterationDirectory> {
@@ -42,7 +41,6 @@ async function namedDirectly(directory: string): Promise<IterationDirectory> {
     path: directory,
     name: iterationDirectory(iteration),
     ranks: await ranksOf(directory),
-    trackerPath: null,
     trackerText: trackerText(iteration),
   };
 }

@@ -5,7 +5,7 @@
  * the product first). Everything else of the model stays as it is; optimizer and random state are left out, because
  * they belong to the adapters' training.
  */
-import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type GgmlTypeName, TuneyardError, throwIfAborted } from '@tuneyard/core';
 import {
@@ -75,39 +75,42 @@ export async function mergeMegatronCheckpoint(
   const adapter =
     options.adapter === undefined ? null : await findIterationDirectory(options.adapter);
   if (adapter !== null) requireSameRanks(base.ranks, adapter.ranks, options.adapter ?? '');
-  await mkdir(outDir, { recursive: true });
   await requireNoCheckpoint(outDir);
-  const total: { merged: number; bytes: number; lora: LoraArguments | null } = {
-    merged: 0,
-    bytes: 0,
-    lora: null,
-  };
-  for (const [at, rank] of base.ranks.entries()) {
+  const ranks = base.ranks.map((rank) => ({
+    base: join(base.path, rank),
+    adapter: adapter === null ? null : join(adapter.path, rank),
+    out: join(outDir, base.name, rank),
+  }));
+  // Every rank is checked before the first is written.
+  for (const rank of ranks) await withRank(rank, options, () => Promise.resolve());
+  const total = { merged: 0, rank: 0, alpha: 0, bytes: 0 };
+  for (const [at, rank] of ranks.entries()) {
     throwIfAborted(options.signal);
-    const out = join(outDir, base.name, rank);
-    await mkdir(out, { recursive: true });
-    const paths = {
-      base: join(base.path, rank),
-      adapter: adapter === null ? null : join(adapter.path, rank),
-      out: join(out, RANK_FILE),
-    };
-    const report = await mergeRank(paths, options);
-    total.merged += report.merged;
-    total.bytes += report.bytes;
-    total.lora ??= report.lora;
-    options.onProgress?.({ done: at + 1, total: base.ranks.length });
+    await mkdir(rank.out, { recursive: true });
+    await withRank(rank, options, async ({ merge, updates, lora }) => {
+      total.bytes += await writeRank(join(rank.out, RANK_FILE), merge, options.signal);
+      total.merged += updates.length;
+      total.rank = lora.rank;
+      total.alpha = lora.alpha;
+    });
+    options.onProgress?.({ done: at + 1, total: ranks.length });
   }
-  if (base.trackerPath === null) {
-    await writeFile(join(outDir, TRACKER_FILE), base.trackerText);
-  } else await copyFile(base.trackerPath, join(outDir, TRACKER_FILE));
-  const { rank, alpha } = total.lora ?? { rank: 0, alpha: 0 };
-  return { ranks: base.ranks.length, merged: total.merged, rank, alpha, bytes: total.bytes };
+  await writeFile(join(outDir, TRACKER_FILE), base.trackerText);
+  return { ranks: ranks.length, ...total };
 }
 
-async function mergeRank(
-  paths: { base: string; adapter: string | null; out: string },
+interface OpenRank {
+  readonly merge: RankMerge;
+  readonly updates: readonly RankUpdate[];
+  readonly lora: LoraArguments;
+}
+
+/** Opens a rank's files and pairs their tensors; closes them when `run` is done. */
+async function withRank(
+  paths: { readonly base: string; readonly adapter: string | null },
   options: MergeMegatronOptions,
-): Promise<{ merged: number; bytes: number; lora: LoraArguments }> {
+  run: (rank: OpenRank) => Promise<void>,
+): Promise<void> {
   await using base = disposable(await openRankArchive(paths.base));
   await using other =
     paths.adapter === null ? null : disposable(await openRankArchive(paths.adapter));
@@ -118,22 +121,22 @@ async function mergeRank(
     rank: lora.rank,
   });
   if (updates.length === 0) throw noFactors(adapter.path);
-  const merge = new RankMerge({
-    base: base.archive,
-    adapter,
-    updates,
-    scale: lora.alpha / lora.rank,
-  });
-  const { bytes } = await writeTorchArchive(
-    paths.out,
-    merge.root(),
-    (storage) => async () => {
-      throwIfAborted(options.signal);
-      return await merge.bytesOf(storage);
-    },
-    options.signal === undefined ? {} : { signal: options.signal },
-  );
-  return { merged: updates.length, bytes, lora };
+  const scale = lora.alpha / lora.rank;
+  const merge = new RankMerge({ base: base.archive, adapter, updates, scale });
+  await run({ merge, updates, lora });
+}
+
+async function writeRank(
+  path: string,
+  merge: RankMerge,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const data = (storage: TorchStorage) => async () => {
+    throwIfAborted(signal);
+    return await merge.bytesOf(storage);
+  };
+  const options = signal === undefined ? {} : { signal };
+  return (await writeTorchArchive(path, merge.root(), data, options)).bytes;
 }
 
 function disposable(archive: RankArchive): { archive: RankArchive } & AsyncDisposable {
@@ -237,7 +240,7 @@ function requireSameRanks(
 }
 
 async function requireNoCheckpoint(outDir: string): Promise<void> {
-  const names = await readdir(outDir);
+  const names: string[] = await readdir(outDir).catch(() => []);
   const found = names.find(
     (name) =>
       name === TRACKER_FILE ||
