@@ -7,10 +7,11 @@ the logits of the adapted model; `fixture.json` with the token ids and the scale
 """
 
 import json
+import shutil
 
 import torch
 from peft.tuners.lora import LoraLayer
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from make_tiny_models import (
@@ -70,7 +71,17 @@ def make_case(case, base):
     write_json(directory / "fixture.json", fixture)
     for path in directory.glob("*.safetensors"):
         path.chmod(0o644)
+    if case == "plain":
+        pickle_case(directory)
     print(case, json.dumps(fixture["modules"]))
+
+
+def pickle_case(directory):
+    """The same adapter with the pickled factors of older PEFT."""
+    pickled = directory.parent / "pickled"
+    pickled.mkdir(exist_ok=True)
+    torch.save(load_file(directory / "adapter_model.safetensors"), pickled / "adapter_model.bin")
+    shutil.copy(directory / "adapter_config.json", pickled)
 
 
 def main():

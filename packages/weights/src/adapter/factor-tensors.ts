@@ -1,6 +1,6 @@
 /** The tensors of an adapter file, one at a time, with the errors that name them. */
 import { type GgmlTypeName, TuneyardError } from '@tuneyard/core';
-import { SafetensorsReader } from '@tuneyard/formats';
+import { SafetensorsReader, TORCH_DTYPES, TorchArchiveReader } from '@tuneyard/formats';
 import { plainCodec } from '../codec/tensor-codec.js';
 import { WEIGHTS_ERRORS } from '../errors.js';
 
@@ -26,12 +26,27 @@ const PLAIN_TYPES: Readonly<Record<string, GgmlTypeName>> = {
   BF16: 'bf16',
 };
 
-/** Opens `adapter_model.safetensors`. Throws: the codes of safetensors. */
+/** Opens `adapter_model.safetensors` or, as data, `adapter_model.bin`. Throws: the codes of the format. */
 export async function openFactorFile(path: string): Promise<FactorFile> {
+  if (path.endsWith('.bin')) return await openTorchFactors(path);
   const reader = await SafetensorsReader.open(path);
   return {
     path,
     tensors: [...reader.tensors.values()],
+    read: async (tensor) => widen(path, tensor, await reader.read(tensor.name)),
+    close: async () => await reader.close(),
+  };
+}
+
+async function openTorchFactors(path: string): Promise<FactorFile> {
+  const reader = await TorchArchiveReader.open(path);
+  return {
+    path,
+    tensors: [...reader.tensors.values()].map(({ name, shape, dtype }) => ({
+      name,
+      shape,
+      dtype: TORCH_DTYPES.get(dtype)?.safetensors ?? dtype,
+    })),
     read: async (tensor) => widen(path, tensor, await reader.read(tensor.name)),
     close: async () => await reader.close(),
   };

@@ -266,20 +266,14 @@ async function factorPath(directory: string): Promise<string> {
   if (names.includes('adapter_model.safetensors')) {
     return join(directory, 'adapter_model.safetensors');
   }
-  if (names.includes('adapter_model.bin')) {
-    throw notFound(
-      directory,
-      'its factors are in a pickled adapter_model.bin',
-      'Load it in PEFT once and save it with save_pretrained, which writes adapter_model.safetensors.',
-    );
-  }
-  throw notFound(directory, 'it has no adapter_model.safetensors');
+  if (names.includes('adapter_model.bin')) return join(directory, 'adapter_model.bin');
+  throw notFound(directory, 'it has neither adapter_model.safetensors nor adapter_model.bin');
 }
 
-function notFound(path: string, why: string, hint?: string): TuneyardError {
+function notFound(path: string, why: string): TuneyardError {
   return new TuneyardError(
     WEIGHTS_ERRORS.WEIGHTS_ADAPTER_NOT_FOUND,
     `${path} is not a readable adapter: ${why}`,
-    { category: 'not_found', details: { path }, ...(hint === undefined ? {} : { hint }) },
+    { category: 'not_found', details: { path } },
   );
 }

@@ -412,6 +412,20 @@ const FAMILIES = [
   ['deepseek2', ['q_a_proj', 'q_b_proj', 'kv_a_proj_with_mqa', 'kv_b_proj', 'o_proj'], 2],
 ] as const;
 
+describe('experts in one tensor', () => {
+  it.each([
+    ['local', 'holds its weight turned'],
+    ['transformer_engine', 'not the weight of a module'],
+  ] as const)('carry no adapter: %s', (spec, words) => {
+    const path = new URL('../../test/fixtures/families/mixtral.json', import.meta.url);
+    const { config } = JSON.parse(readFileSync(path, 'utf8')) as { config: object };
+    const layouts = layoutsFor(config, { spec, groupedGemm: true, vocabularyPadding: 'last_row' });
+    const thrown = codeOf(() => toMegatronAdapter(adapterFor(layouts.hf, ['w1']), layouts));
+    expect(thrown).toContain('WEIGHTS_ADAPTER_UNSUPPORTED');
+    expect(thrown).toContain(words);
+  });
+});
+
 describe('every family', () => {
   it.each(FAMILIES)(
     'keeps the update of every weight on the way there and back: %s',

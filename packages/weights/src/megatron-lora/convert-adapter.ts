@@ -144,6 +144,7 @@ function placeInMegatron(
   const usual = mostCommon([...logical.values()].map((factors) => factors.scale)) ?? 1;
   const common = new Map([...logical].map(([id, factors]) => [id, withScale(factors, usual)]));
   const { stored, report } = scatterFactors(layouts.megatron, common, different);
+  for (const { name } of stored) requireModuleName(name);
   const rank = stored.reduce((most, factors) => Math.max(most, factors.rank), 1);
   const alpha = wholeAlpha(usual, rank);
   const scale = alpha / rank;
@@ -246,6 +247,19 @@ function requireAdaptable(logical: LogicalFactors, model: LogicalModel): void {
       { details: { tensor: id } },
     );
   }
+}
+
+/** Weights that are not a module's `weight` (numbered experts, nested dictionaries) have no place for factors. */
+function requireModuleName(name: string): void {
+  if (name.endsWith('.weight')) return;
+  throw new TuneyardError(
+    WEIGHTS_ERRORS.WEIGHTS_ADAPTER_UNSUPPORTED,
+    `${shown(name)} is not the weight of a module of its own, so it cannot carry an adapter in this layout`,
+    {
+      details: { tensor: shown(name) },
+      hint: 'Experts carry adapters without --moe-grouped-gemm.',
+    },
+  );
 }
 
 function requireEverything(logical: LogicalFactors, layout: readonly StoredSpec[]): void {
