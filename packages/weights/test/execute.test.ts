@@ -1,8 +1,10 @@
 import {
   closeSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   truncateSync,
   utimesSync,
@@ -61,7 +63,7 @@ describe('executeConversion', () => {
           result.files.map(({ path, bytes }) => statSync(join(made.out, path)).size - bytes),
         ).toEqual(made.plan.files.map(() => 0));
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -172,6 +174,21 @@ describe('executeConversion', () => {
     expect(result).toMatchObject({ resumedFiles: 1, readBytes: 2 * cols, writtenBytes: 2 * cols });
     expect(readdirSync(out)).toEqual(['0.safetensors', '1.safetensors']);
     expect((await verifyConversion(plan, out, { workers: 0 })).mismatch).toBeNull();
+  });
+
+  it('goes on with naming files where that was interrupted', async () => {
+    const made = open(4, 400);
+    const last = join(made.out, made.plan.files.at(-1)!.path);
+    // A directory in the way of the last name lets the others be given and no more.
+    const failing = executeConversion(made.plan, made.out, {
+      onProgress: () => mkdirSync(last, { recursive: true }),
+    });
+    await expect(failing).rejects.toMatchObject({ code: 'WEIGHTS_CONVERT_WRITE' });
+    rmSync(last, { recursive: true });
+    const result = await executeConversion(made.plan, made.out);
+    expect(result).toMatchObject({ resumedFiles: made.plan.files.length, readBytes: 0 });
+    await expectOutput(made);
+    expect(hidden(made.out)).toEqual([]);
   });
 
   it('starts anew when a source has changed in between', async () => {

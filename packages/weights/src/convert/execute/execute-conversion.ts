@@ -174,6 +174,7 @@ class ConversionRun {
     const { workers, limits } = shareMemory(memoryBytes, {
       workers: wanted ?? (isSmall ? 0 : Math.min(availableParallelism(), WORKERS_MAX)),
       isCompared: false,
+      residentBytes: process.memoryUsage.rss(),
     });
     for (const file of this.#remaining.keys()) {
       await this.#stage.createFile(file, defined(this.#skeletons[file], 'a skeleton').size);

@@ -3,10 +3,14 @@ import { TuneyardError } from '@tuneyard/core';
 import { WEIGHTS_ERRORS } from '../../errors.js';
 import type { TaskLimits } from './plan-tasks.js';
 
-/** Resident memory of the process with all of this loaded and a plan of thousands of tensors. */
-const PROCESS_BYTES = 80e6;
-/** What one thread adds before it has a block. */
-const THREAD_BYTES = 20e6;
+/** Resident memory of a process with all of this loaded; measured 68 MB. */
+const PROCESS_BYTES_MIN = 80e6;
+/** What a process holds beyond this is its own affair. */
+const PROCESS_BYTES_MAX = 130e6;
+/** Grows while a conversion runs: messages, buffers of the threads' pool. */
+const GROWTH_BYTES = 10e6;
+/** What one thread adds before it has a block; measured 13 MB. */
+const THREAD_BYTES = 16e6;
 /** A transpose of smaller blocks would be mostly seeking. */
 const ARENA_BYTES_MIN = 4 * 1024 * 1024;
 /** Beyond this a larger block gains nothing. */
@@ -30,9 +34,16 @@ export interface MemoryShares {
  */
 export function shareMemory(
   memoryBytes: number,
-  wanted: { readonly workers: number; readonly isCompared: boolean },
+  wanted: {
+    readonly workers: number;
+    readonly isCompared: boolean;
+    /** Of the process now, with the plan in it. */
+    readonly residentBytes: number;
+  },
 ): MemoryShares {
-  const free = memoryBytes - PROCESS_BYTES;
+  const own = Math.max(wanted.residentBytes + GROWTH_BYTES, PROCESS_BYTES_MIN);
+  const processBytes = Math.min(own, PROCESS_BYTES_MAX);
+  const free = memoryBytes - processBytes;
   const arenaOf = (workers: number): number =>
     workers === 0 ? free : Math.floor(free / workers - THREAD_BYTES);
   let workers = Math.min(wanted.workers, WORKERS_MAX);
@@ -41,7 +52,7 @@ export function shareMemory(
   if (!(arenaBytes >= ARENA_BYTES_MIN)) {
     throw new TuneyardError(
       WEIGHTS_ERRORS.WEIGHTS_CONVERT_MEMORY,
-      `A memory budget of ${memoryBytes} bytes is too small; ${PROCESS_BYTES + ARENA_BYTES_MIN} are needed`,
+      `A memory budget of ${memoryBytes} bytes is too small; ${Math.ceil(processBytes + ARENA_BYTES_MIN)} are needed`,
       { details: { memoryBytes }, hint: 'Allow 250 MB or more.' },
     );
   }

@@ -103,6 +103,7 @@ async function compareNumbers(
   const { workers, limits } = shareMemory(memoryBytes, {
     workers: wanted ?? Math.min(availableParallelism(), WORKERS_MAX),
     isCompared: true,
+    residentBytes: process.memoryUsage.rss(),
   });
   const places = targetPlaces(
     plan,
