@@ -65,8 +65,10 @@ export function recogniseMegatron(
   checkVersions(files);
   const args = agreedArguments(files);
   assertArgumentsAgree(args, model, config);
-  const settings = { ...settingsOf(files, args, model), ...overrides };
-  const vocabularyRows = vocabularyRowsOf(files, settings);
+  const found = settingsOf(files, args, model);
+  const vocabularyRows = vocabularyRowsOf(files, found);
+  const settings = { ...found, ...paddingOf(vocabularyRows, args, model), ...overrides };
+  checkExpertTensorRanks(args, model, settings);
   if (vocabularyRows < model.sizes.vocab) {
     throw broken(
       `the embedding has ${vocabularyRows} rows over all ranks; the configuration asks for ${model.sizes.vocab}`,
@@ -94,6 +96,36 @@ function checkVersions(files: readonly MegatronFile[]): void {
     `${old.directory} is of checkpoint version ${old.checkpointVersion}; before version ${CHECKPOINT_VERSION} the rows of QKV had another order`,
     'Load and save it once with the Megatron that wrote it, or any later one.',
   );
+}
+
+/** Experts that tensor ranks do not share lie in fewer files, in an order of their own. */
+function checkExpertTensorRanks(
+  args: MegatronArguments,
+  { sizes }: LogicalModel,
+  { tensorParallel, expertsOverTensorRanks }: MegatronSettings,
+): void {
+  const ranks = args['expert_tensor_parallel_size'] ?? null;
+  if (sizes.experts === 0 || expertsOverTensorRanks) return;
+  if (ranks === null || ranks === tensorParallel) return;
+  throw broken(
+    `its experts are divided over ${String(ranks)} tensor ranks and everything else over ${tensorParallel}; both must be divided alike`,
+    'Save it with --expert-tensor-parallel-size equal to --tensor-model-parallel-size.',
+  );
+}
+
+/** What keeps the padding when the checkpoint is divided anew; the rows themselves mean nothing. */
+function paddingOf(
+  vocabularyRows: number,
+  args: MegatronArguments,
+  { sizes }: LogicalModel,
+): Partial<MegatronSettings> {
+  if (vocabularyRows === sizes.vocab) return { vocabularyPadding: 'none' };
+  const step = args['make_vocab_size_divisible_by'];
+  const isCount = typeof step === 'number' && Number.isSafeInteger(step) && step > 0;
+  return {
+    vocabularyPadding: 'last_row',
+    ...(isCount ? { vocabularyDivisibleBy: step } : {}),
+  };
 }
 
 /** Arguments that decide where tensors are; all ranks must say the same. */

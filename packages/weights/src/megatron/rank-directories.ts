@@ -17,6 +17,9 @@ export interface ParallelSizes {
   readonly expertParallel: number;
 }
 
+/** Far above the largest trainings' model-parallel ranks; arguments of a file may state anything. */
+const MAX_RANKS = 2 ** 16;
+
 /** The numbers in a directory's name. */
 export interface RankNumbers {
   readonly directory: string;
@@ -70,6 +73,11 @@ export function ranksOfDirectories(
   directories: readonly RankNumbers[],
   sizes: ParallelSizes,
 ): ReadonlyMap<string, MegatronRank> {
+  const { tensorParallel, pipelineParallel, expertParallel } = sizes;
+  const division = `${tensorParallel} tensor, ${pipelineParallel} pipeline and ${expertParallel} expert ranks`;
+  if (tensorParallel * pipelineParallel * expertParallel > MAX_RANKS) {
+    throw broken(`it says that it has ${division}; at most ${MAX_RANKS} are read`);
+  }
   const expected = new Map(
     allRanks({ ...DEFAULT_MEGATRON_SETTINGS, ...sizes }).map((rank) => [
       rankDirectory(rank, sizes),
@@ -84,10 +92,7 @@ export function ranksOfDirectories(
     ...(missing.length > 0 ? [`missing ${missing.join(', ')}`] : []),
     ...(extra.length > 0 ? [`not expected ${extra.join(', ')}`] : []),
   ];
-  const { tensorParallel, pipelineParallel, expertParallel } = sizes;
-  throw broken(
-    `with ${tensorParallel} tensor, ${pipelineParallel} pipeline and ${expertParallel} expert ranks the directories do not fit: ${parts.join('; ')}`,
-  );
+  throw broken(`with ${division} the directories do not fit: ${parts.join('; ')}`);
 }
 
 function broken(what: string): TuneyardError {
