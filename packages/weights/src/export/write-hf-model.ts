@@ -7,6 +7,7 @@ import type { TensorCodec } from '../codec/tensor-codec.js';
 import { modelConfigToHf } from '../config/config-to-hf.js';
 import { WEIGHTS_ERRORS } from '../errors.js';
 import type { ModelSource, StoredParameter } from '../source/model-source.js';
+import { formatConfigJson } from './config-json.js';
 
 /** Shards of transformers' own size, so that other tools find what they expect. */
 export const DEFAULT_MAX_SHARD_BYTES = 5e9;
@@ -87,7 +88,7 @@ export async function writeHfModel(
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     },
   );
-  await writeFile(join(outDir, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  await writeFile(join(outDir, 'config.json'), formatConfigJson(config));
   return {
     weightFiles: written.files.map((file) => basename(file)),
     sidecarFiles,

@@ -20,6 +20,7 @@ import {
   unexpectedTensors,
   unusableType,
 } from '../../source/tensor-checks.js';
+import { formatConfigJson } from '../config-json.js';
 import {
   DEFAULT_MAX_SHARD_BYTES,
   type HfWriteOptions,
@@ -88,7 +89,7 @@ export async function convertGgufToHf(
       },
     );
     const config = { ...opened.config, torch_dtype: DTYPES[dtype][1] };
-    await writeFile(join(outDir, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+    await writeFile(join(outDir, 'config.json'), formatConfigJson(config));
     return {
       weightFiles: written.files.map((file) => basename(file)),
       sidecarFiles: extra.map(({ name }) => name).sort(),
