@@ -3,7 +3,7 @@
  * greedily, by the same margins. The references were made by test/oracles/make_gguf_family_goldens.py; weights are
  * hashes of names, made there and here.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,8 @@ import { ggufTokenizerFields, loadTokenizer } from '@tuneyard/data';
 import { ggmlCodec, LlamaModel } from '@tuneyard/ggml';
 import { convertHfToGguf, type GgufExportType } from '@tuneyard/weights';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generate } from '../src/generate/generate.js';
+import { openTextModel } from '../src/generate/text-model.js';
 import { FAMILIES, golden, type Plain, STORIES, writeFamily } from './gguf-families-fixtures.js';
 
 let root = '';
@@ -21,6 +23,7 @@ afterAll(() => rm(root, { recursive: true }));
 
 async function converted(family: string, from: Plain, to: GgufExportType): Promise<string> {
   const path = join(root, `${family}-${to}.gguf`);
+  if (existsSync(path)) return path;
   const tokenizer = await ggufTokenizerFields(STORIES, { vocabSize: 512 });
   const directory = await writeFamily(root, family, from);
   // llama.cpp looks for Phi's own tokens when the name says phi-3.
@@ -44,6 +47,31 @@ describe('llama.cpp continues a converted family as transformers continues the c
       found.margins.forEach((margin, i) => {
         expect(Math.abs(margin - margins[i]!)).toBeLessThan(tolerance);
       });
+    }
+  });
+});
+
+/** Families that are trained here, and so computed here. */
+const TRAINED = [
+  'llama',
+  'llama3',
+  'llama-linear',
+  'yi',
+  'mistral',
+  'qwen2',
+  'qwen2-yarn',
+  'qwen3',
+] as const;
+
+describe('this engine continues the file of a trained family alike', () => {
+  it.each(TRAINED)('%s', async (family) => {
+    using model = await openTextModel({ path: await converted(family, 'f32', 'f32') });
+    for (const { prompt_ids, new_ids } of golden(family).cases) {
+      const { ids } = await generate(model, [...prompt_ids], {
+        maxNewTokens: new_ids.length,
+        stopTokenIds: [],
+      });
+      expect(ids).toEqual(new_ids);
     }
   });
 });

@@ -163,6 +163,20 @@ describe('what is written', () => {
   });
 });
 
+it.each([
+  ['iq2_xs', 'needs an importance matrix; allowed: f32, f16'],
+  ['q9_9', 'cannot be written as q9_9; allowed: f32, f16'],
+])('refuses the type %s with those that are written', async (type, words) => {
+  const root = temporaryDirectory();
+  await makeTinyCheckpoint('llama', join(root, 'hf'));
+  const options = { codec: plainCodec, tokenizer: NO_TOKENIZER, type: type as 'f16' };
+  const thrown = await codeOf(() =>
+    convertHfToGguf(join(root, 'hf'), join(root, 'model.gguf'), options),
+  );
+  expect(thrown).toContain('WEIGHTS_EXPORT_UNSUPPORTED');
+  expect(thrown).toContain(words);
+});
+
 describe('files that are not what they say', () => {
   it.each([
     ['a tensor is missing', 'blk.0.attn_q.weight', 'WEIGHTS_MISSING_TENSOR'],

@@ -4,7 +4,8 @@
  * Source: llama.cpp `conversion/base.py` (`prepare_tensors`: what stays f32) and `llama-quant.cpp`
  * (`tensor_type_fallback`: what follows when a row does not divide into blocks).
  */
-import { GGML_TYPES, type GgmlTypeName } from '@tuneyard/core';
+import { GGML_TYPES, type GgmlTypeName, TuneyardError } from '@tuneyard/core';
+import { WEIGHTS_ERRORS } from '../../errors.js';
 
 /**
  * Types that a GGUF export may ask for, with the file type code that llama.cpp gives them. Not here: iq1_s, iq2_xxs and
@@ -65,6 +66,18 @@ const FALLBACKS: { readonly [T in GgufExportType]?: GgmlTypeName } = {
 
 /** Tensors that llama.cpp keeps in f32 although they are matrices. */
 const ALWAYS_F32 = /\.(ffn_gate_inp|ffn_gate_inp_shexp)\.weight$|_norm\.weight$/;
+
+/** Checks a type that comes from outside. Throws: `WEIGHTS_EXPORT_UNSUPPORTED` with the types that are written. */
+export function requireExportType(type: string): asserts type is GgufExportType {
+  if (Object.hasOwn(GGUF_EXPORT_TYPES, type)) return;
+  const allowed = Object.keys(GGUF_EXPORT_TYPES);
+  const needsImportance = ['iq1_s', 'iq2_xxs', 'iq2_xs'].includes(type);
+  throw new TuneyardError(
+    WEIGHTS_ERRORS.WEIGHTS_EXPORT_UNSUPPORTED,
+    `Matrices of a GGUF file cannot be written as ${type}${needsImportance ? ', which needs an importance matrix' : ''}; allowed: ${allowed.join(', ')}`,
+    { details: { found: type, allowed } },
+  );
+}
 
 /** A tensor whose type is chosen. */
 interface TypedTensor {

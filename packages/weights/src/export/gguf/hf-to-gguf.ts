@@ -13,6 +13,7 @@ import {
   chooseType,
   GGUF_EXPORT_TYPES,
   type GgufExportType,
+  requireExportType,
   type TypeFallback,
 } from './element-types.js';
 import { openHfTensors } from './hf-tensors.js';
@@ -126,6 +127,7 @@ export function planGgufFile(
   options: PlanOptions,
 ): GgufFilePlan {
   const { fields, model } = source;
+  requireExportType(options.type);
   const table = requireTable(model.family);
   const rules = table.gguf;
   const input: HparamInput = { ...source, table, architecture: rules?.architecture ?? table.name };

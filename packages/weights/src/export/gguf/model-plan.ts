@@ -8,7 +8,12 @@ import type { ModelConfig } from '../../config/model-config.js';
 import { type MappedParameter, mappedParameters } from '../../config/parameter-table.js';
 import { WEIGHTS_ERRORS } from '../../errors.js';
 import { familyOf } from '../../families/known-families.js';
-import { chooseType, type GgufExportType, type TypeFallback } from './element-types.js';
+import {
+  chooseType,
+  type GgufExportType,
+  requireExportType,
+  type TypeFallback,
+} from './element-types.js';
 
 /** One tensor of the planned file. */
 export interface PlannedTensor {
@@ -24,6 +29,7 @@ export interface GgufPlan {
 
 /** Decides the type of every tensor. Throws: `WEIGHTS_EXPORT_UNSUPPORTED`. */
 export function planGguf(config: ModelConfig, type: GgufExportType): GgufPlan {
+  requireExportType(type);
   refuseInexpressible(config);
   const fallbacks: TypeFallback[] = [];
   const tensors = mappedParameters(config).map((parameter): PlannedTensor => {
