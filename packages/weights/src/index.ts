@@ -90,6 +90,7 @@ export {
   mergeAdapter,
   mergeAdapters,
 } from './merge/merge-adapter.js';
+export { type MergeHfOptions, mergeHfDirectory } from './merge/merge-hf-directory.js';
 export type { MergeableAdapter } from './merge/plan-merge.js';
 export { type RopeConfig, type RopeFrequencies, ropeFrequencies } from './rope/frequencies.js';
 export {

@@ -1,10 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createRng } from '@tuneyard/core';
 import { SafetensorsReader, writeSafetensors } from '@tuneyard/formats';
 import { describe, expect, it } from 'vitest';
 import {
   mergeAdapters,
+  mergeHfDirectory,
   openModel,
   plainCodec,
   readAdapter,
@@ -159,6 +161,101 @@ async function mergeHalf(name: string, type: Plain) {
   const report = await mergeAdapters(base, [adapter], out, { codec: plainCodec });
   return { base, report, merged: await SafetensorsReader.open(out), fixture, out };
 }
+
+describe('mergeHfDirectory', () => {
+  it.each(CASES)('writes the same weights as the merge of an opened model: %s', async (name) => {
+    const { merged, base, out, fixture, report } = await mergeCase(name, 'f32');
+    const other = join(temporaryDirectory(), 'other');
+    const adapter = await readAdapter(join(FIXTURES, name));
+    const again = await mergeHfDirectory(join(ROOT, fixture.base), [adapter], other);
+    const reader = await SafetensorsReader.open(other);
+    expect([...reader.tensors.keys()].sort()).toEqual([...merged.tensors.keys()].sort());
+    for (const key of merged.tensors.keys()) {
+      expect(Buffer.compare(await reader.read(key), await merged.read(key)), key).toBe(0);
+    }
+    const byName = (tensors: typeof report.merged) =>
+      tensors.toSorted((x, y) => (x.name < y.name ? -1 : 1));
+    expect(byName(again.merged)).toEqual(byName(report.merged));
+    expect(again).toMatchObject({ carried: report.carried, untied: report.untied });
+    const config = (directory: string) =>
+      JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8')) as unknown;
+    expect(config(other)).toEqual(config(out));
+    await Promise.all([merged.close(), base.close(), reader.close()]);
+  });
+
+  it.each([
+    ['baichuan', ['W_pack', 'o_proj']],
+    ['chatglm', ['query_key_value', 'dense_h_to_4h']],
+    ['mixtral', ['q_proj', 'w2']],
+    ['gemma2', ['q_proj', 'down_proj']],
+  ])('merges families that are not trained here, by a naive sum: %s', async (family, leaves) => {
+    const fixture = JSON.parse(
+      readFileSync(
+        fileURLToPath(new URL(`./fixtures/families/${family}.json`, import.meta.url)),
+        'utf8',
+      ),
+    ) as { config: object; published: [string, number[]][] };
+    const directory = temporaryDirectory();
+    writeFileSync(join(directory, 'config.json'), JSON.stringify(fixture.config));
+    const rng = createRng(4);
+    const random = (n: number) => Float32Array.from({ length: n }, () => rng.nextGaussian());
+    const weights = new Map<string, { shape: number[]; values: Float32Array }>();
+    for (const [name, shape] of fixture.published) {
+      const values = plainCodec.toF32(
+        'bf16',
+        plainCodec.fromF32('bf16', random(shape.reduce((n, d) => n * d, 1)), 1),
+        shape.reduce((n, d) => n * d, 1),
+      );
+      weights.set(name, { shape, values });
+    }
+    await writeSafetensors(
+      join(directory, 'model.safetensors'),
+      [...weights].map(([name, { shape, values }]) => ({
+        ...{ name, shape, dtype: 'BF16' as const },
+        data: plainCodec.fromF32('bf16', values, 1),
+      })),
+    );
+    const pairs = [...weights]
+      .filter(([name]) => leaves.includes(name.split('.').at(-2)!) && name.endsWith('.weight'))
+      .map(
+        ([
+          name,
+          {
+            shape: [outFeatures = 0, inFeatures = 0],
+          },
+        ]) => ({
+          module: name.replace(/\.weight$/, ''),
+          ...{ rank: 2, outFeatures, inFeatures },
+          ...{ a: random(2 * inFeatures), b: random(2 * outFeatures) },
+        }),
+      );
+    const adapter = {
+      config: {
+        ...{ rank: 2, alpha: 3, rslora: false, dropout: 0, targetModules: leaves },
+        ...{ baseModel: null, rankPattern: {}, alphaPattern: {} },
+      },
+      pairs,
+    };
+    const out = join(temporaryDirectory(), 'out');
+    const report = await mergeHfDirectory(directory, [adapter], out);
+    expect(report.merged.length).toBe(pairs.length);
+    expect(pairs.length).toBeGreaterThan(3);
+    const merged = await SafetensorsReader.open(out);
+    for (const [name, { shape, values }] of weights) {
+      const pair = pairs.find((p) => `${p.module}.weight` === name);
+      const [, columns = 0] = shape;
+      const expected = values.map((value, i) => {
+        if (pair === undefined) return value;
+        const [o, j] = [Math.floor(i / columns), i % columns];
+        const sum = pair.b[2 * o]! * pair.a[j]! + pair.b[2 * o + 1]! * pair.a[columns + j]!;
+        return value + 1.5 * sum;
+      });
+      const bytes = plainCodec.fromF32('bf16', expected, 1);
+      expect(Buffer.compare(await merged.read(name), bytes), name).toBe(0);
+    }
+    await merged.close();
+  });
+});
 
 describe('adapters that do not fit', () => {
   async function altered(

@@ -1,6 +1,6 @@
 /** `tuneyard merge`: puts LoRA adapters into the weights of their base model. */
 import { formatBytes, formatCount, TuneyardError } from '@tuneyard/core';
-import type { MergeReport } from '@tuneyard/weights';
+import type { MergeReport, PeftAdapter } from '@tuneyard/weights';
 import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.js';
 import {
@@ -75,15 +75,38 @@ async function merge(cli: Cli, call: MergeCall): Promise<void> {
 }
 
 async function mergeModel(cli: Cli, { model, adapters, flags }: MergeCall): Promise<void> {
-  const { mergeAdapters, openModel, readAdapter } = await import('@tuneyard/weights');
-  const { hfWriteOptions } = await import('../export/export-model.js');
+  const { mergeHfDirectory, readAdapter } = await import('@tuneyard/weights');
   if (adapters.length === 0) throw badCall('Name at least one adapter directory after the model.');
-  const source = await openModel(cli.path(model));
+  const read: PeftAdapter[] = [];
+  for (const adapter of adapters) read.push(await readAdapter(cli.path(adapter)));
+  const output = cli.path(flags.output);
+  const report = isGgufName(model)
+    ? await mergeGguf(cli, read, { model, output, dtype: flags.dtype })
+    : await mergeHfDirectory(cli.path(model), read, output, {
+        ...(flags.dtype === undefined ? {} : { dtype: flags.dtype }),
+        signal: cli.signal,
+        onProgress: ({ done, total }) =>
+          cli.progress.update({ stage: 'merge', done, total, unit: 'tensors' }),
+      });
+  cli.progress.clear();
+  show(cli, flags.output, report);
+}
+
+function isGgufName(path: string): boolean {
+  return path.toLowerCase().endsWith('.gguf');
+}
+
+async function mergeGguf(
+  cli: Cli,
+  adapters: readonly PeftAdapter[],
+  call: { model: string; output: string; dtype: MergeFlags['dtype'] },
+): Promise<MergeReport> {
+  const { mergeAdapters, openModel } = await import('@tuneyard/weights');
+  const { hfWriteOptions } = await import('../export/export-model.js');
+  const source = await openModel(cli.path(call.model));
   try {
-    const read = [];
-    for (const adapter of adapters) read.push(await readAdapter(cli.path(adapter)));
-    const options = await hfWriteOptions(cli, source, flags.dtype);
-    show(cli, flags.output, await mergeAdapters(source, read, cli.path(flags.output), options));
+    const options = await hfWriteOptions(cli, source, call.dtype);
+    return await mergeAdapters(source, adapters, call.output, options);
   } finally {
     await source.close();
   }

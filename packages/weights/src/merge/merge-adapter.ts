@@ -75,7 +75,8 @@ export async function mergeAdapter(
 
 type BaseTensor = Parameters<typeof castTensor>[0];
 
-function mergeTensor(
+/** Applies a parameter's changes in f32 and rounds once. Throws: `WEIGHTS_NON_FINITE`, `WEIGHTS_CODEC_UNSUPPORTED`. */
+export function mergeTensor(
   base: BaseTensor,
   dtype: 'f32' | 'f16' | 'bf16',
   change: { readonly steps: readonly MergeStep[]; readonly codec: TensorCodec },

@@ -35,7 +35,6 @@ export interface MergePlan {
   readonly unties: boolean;
 }
 
-const EMBEDDING = 'model.embed_tokens.weight';
 const HEAD = 'lm_head.weight';
 
 /**
@@ -63,8 +62,9 @@ function breaksTie(base: AdapterBase, adapter: MergeableAdapter): boolean {
   const touchesHead =
     adapter.pairs.some(({ module }) => module === 'lm_head') ||
     additions?.replacements.has(HEAD) === true;
+  const embedding = embeddingOf(base)?.name ?? '';
   const touchesEmbedding =
-    (additions?.embeddings.length ?? 0) > 0 || additions?.replacements.has(EMBEDDING) === true;
+    (additions?.embeddings.length ?? 0) > 0 || additions?.replacements.has(embedding) === true;
   if (additions?.keepsTie !== true) return touchesHead || touchesEmbedding;
   if (!touchesHead) return false;
   throw new TuneyardError(
@@ -76,10 +76,14 @@ function breaksTie(base: AdapterBase, adapter: MergeableAdapter): boolean {
 
 /** The base as the merged model sees it: with a head of its own. */
 function untiedBase(base: AdapterBase): AdapterBase {
-  const embedding = base.parameters.find(({ name }) => name === EMBEDDING);
+  const embedding = embeddingOf(base);
   const parameters =
     embedding === undefined ? base.parameters : [...base.parameters, untiedHead(embedding)];
   return { path: base.path, config: { tieWordEmbeddings: false }, parameters };
+}
+
+function embeddingOf({ parameters }: AdapterBase): ParameterSpec | undefined {
+  return parameters.find(({ role }) => role === 'embedding');
 }
 
 /** The head that an embedding becomes when the two part. */
