@@ -11,14 +11,14 @@ import { planConversion, runConversion } from '@tuneyard/weights';
 
 /** What a turn does. */
 export interface ConvertTurnOptions {
-  readonly what: 'to-megatron' | 'to-hf' | 'copy';
+  readonly what: 'to-megatron' | 'to-hf' | 'copy' | 'copies';
   readonly source: string;
   readonly target: string;
   /** Directory of config.json for `to-hf`. */
   readonly config: string;
   readonly dtype: 'BF16' | null;
   readonly isDurable: boolean;
-  /** Bytes that `copy` writes: as many as the conversion. */
+  /** Bytes that copies write: as many as the conversion. */
   readonly writeBytes: number;
 }
 
@@ -46,10 +46,12 @@ async function convert(options: ConvertTurnOptions): Promise<void> {
 }
 
 /**
- * Reads all source files and writes the same number of bytes, or fewer when a cast makes fewer, into new files: each
- * thread of the pool reads a block and writes it, nothing else. As many at a time as the conversion has threads.
+ * Reads all source files and writes the same number of bytes, or fewer when a cast makes fewer, into new files: a loop
+ * that reads a block and writes it, nothing else; with `copies`, as many loops as the conversion has threads.
  */
-async function copy({ source, target, writeBytes, isDurable }: ConvertTurnOptions): Promise<void> {
+async function copy(options: ConvertTurnOptions): Promise<void> {
+  const { what, source, target, writeBytes, isDurable } = options;
+  const lanes = what === 'copies' ? Math.min(availableParallelism(), 4) : 1;
   mkdirSync(target, { recursive: true });
   const names = readdirSync(source, { recursive: true, encoding: 'utf8' });
   const paths = names.map((name) => join(source, name)).filter((path) => statSync(path).isFile());
@@ -84,7 +86,7 @@ async function copy({ source, target, writeBytes, isDurable }: ConvertTurnOption
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(availableParallelism(), 4) }, work));
+  await Promise.all(Array.from({ length: lanes }, work));
   for (const { handle } of sources) await handle.close();
   for (const handle of targets) {
     if (isDurable) await handle.sync();
@@ -101,7 +103,7 @@ function peakRssMb(): number {
 
 async function main(options: ConvertTurnOptions): Promise<void> {
   const begin = performance.now();
-  await (options.what === 'copy' ? copy(options) : convert(options));
+  await (options.what.startsWith('cop') ? copy(options) : convert(options));
   const report: ConvertTurnReport = {
     wallMs: performance.now() - begin,
     peakRssMb: peakRssMb(),

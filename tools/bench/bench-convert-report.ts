@@ -16,7 +16,7 @@ export const CONVERT_CASES = {
 export type ConvertCase = keyof typeof CONVERT_CASES;
 
 /** Who runs. */
-export type ConvertCandidate = 'tuneyard' | 'torch' | 'copy';
+export type ConvertCandidate = 'tuneyard' | 'torch' | 'copy' | 'copies';
 
 /** All turns of one case, in order; torch may be missing. */
 export interface ConvertTurns {
@@ -34,7 +34,10 @@ export interface ConvertFigures {
   readonly write_gb: number;
   readonly tuneyard_s: number;
   readonly torch_s: number | null;
+  /** A plain loop of read and write. */
   readonly copy_s: number | null;
+  /** As many such loops at once as the conversion has threads. */
+  readonly copies_s: number | null;
   /** Bytes written by ours per second. */
   readonly gb_per_s: number;
   /** Median time of torch over that of ours. */
@@ -43,6 +46,8 @@ export interface ConvertFigures {
   readonly best_ratio: number | null;
   /** Median time of the plain copy over that of ours: 1 is as fast as copying. */
   readonly copy_ratio: number | null;
+  /** The same for the loops at once. */
+  readonly copies_ratio: number | null;
   readonly peak_mb: number;
   readonly torch_peak_mb: number | null;
   readonly same_tensors: boolean | null;
@@ -116,10 +121,12 @@ function figuresOf({ readBytes, writeBytes, turns, isSame }: ConvertTurns): Conv
     tuneyard_s: round(ours, 3),
     torch_s: torch === null ? null : round(torch, 3),
     copy_s: copy === null ? null : round(copy, 3),
+    copies_s: over(seconds('copies'), 1),
     gb_per_s: round(writeBytes / 1e9 / ours, 2),
     ratio: over(torch, ours),
     best_ratio: over(best('torch'), best('tuneyard')),
     copy_ratio: over(copy, ours),
+    copies_ratio: over(seconds('copies'), ours),
     peak_mb: round(peak('tuneyard') ?? 0, 0),
     torch_peak_mb: torch === null ? null : round(peak('torch') ?? 0, 0),
     same_tensors: isSame,
@@ -132,7 +139,18 @@ function round(value: number, digits: number): number {
 
 /** The table for people. */
 export function formatConvertTable({ cases }: ConvertBenchResult): string {
-  const head = ['', 'GB', 'ours s', 'torch s', 'copy s', 'torch ×', 'copy ×', 'MB', 'torch MB'];
+  const head = [
+    '',
+    'GB',
+    'ours s',
+    'torch s',
+    'copy s',
+    'torch ×',
+    'copy ×',
+    'copies ×',
+    'MB',
+    'torch MB',
+  ];
   const text = (value: number | null, digits: number): string => value?.toFixed(digits) ?? '–';
   const lines = Object.entries(cases).map(([name, own]) => [
     name,
@@ -142,6 +160,7 @@ export function formatConvertTable({ cases }: ConvertBenchResult): string {
     text(own.copy_s, 2),
     text(own.ratio, 2),
     text(own.copy_ratio, 2),
+    text(own.copies_ratio, 2),
     text(own.peak_mb, 0),
     text(own.torch_peak_mb, 0),
   ]);

@@ -1,6 +1,7 @@
 /**
  * `npm run bench:convert`: a synthetic Llama checkpoint to Megatron ranks of TP 4 × PP 2 and back, and with a cast,
- * ours against a straightforward PyTorch converter and against a plain copy of as many bytes.
+ * ours against a straightforward PyTorch converter and against plain copies of as many bytes: one loop of read and
+ * write, and as many at once as the conversion has threads.
  *
  * Every turn is a new process. Candidates take turns within a round and the order rotates; what a turn wrote is removed
  * and the disk has settled before the next begins. By default nobody waits for the disk, as torch.save does not;
@@ -131,7 +132,7 @@ function takeTurn(
   options: ConvertTurnOptions,
 ): Promise<ConvertTurnReport> {
   if (candidate === 'torch') return runTorch(options);
-  return runOurs(candidate === 'copy' ? { ...options, what: 'copy' } : options);
+  return runOurs(candidate === 'tuneyard' ? options : { ...options, what: candidate });
 }
 
 function bytesUnder(dir: string): number {
@@ -200,7 +201,7 @@ async function main(): Promise<void> {
   };
   const isTorchThere = await hasTorch();
   if (!isTorchThere) say(`${PYTHON} has no torch with safetensors: no baseline`);
-  const candidates: ConvertCandidate[] = ['tuneyard', 'copy'];
+  const candidates: ConvertCandidate[] = ['tuneyard', 'copy', 'copies'];
   if (isTorchThere) candidates.push('torch');
   const place = new Workplace(options.dir);
   try {
