@@ -548,7 +548,7 @@ describe('a hostile torch file', () => {
       pickle(named('builtins', 'set'), 'h\x00', 0x85, 'R0'),
     );
     const bytes = pickle(0x80, 2, list, ...copies, '.');
-    expect(() => parsePickle(bytes, { where: 'bomb' })).toThrow('more than 16000000 values');
+    expect(() => parsePickle(bytes, { where: 'bomb' })).toThrow('too many values');
   });
 
   it('that repeats one number a billion times is not read out', async () => {

@@ -2,6 +2,7 @@
  * Turns what a pickle would call into plain data: known classes into nodes of their own, all others into `object` nodes.
  */
 import { TORCH_ERRORS } from '../../errors.js';
+import { COPY_COST } from '../limits.js';
 import type {
   TorchConstruction,
   TorchDict,
@@ -96,6 +97,7 @@ export function setItems(
   if (flat.length % 2 !== 0) throw machine.malformed('a dict has a key without a value');
   const entries = entriesOf(target);
   if (entries === null) throw machine.malformed('entries are set on a value that is no dict');
+  machine.stack.charge(flat.length);
   for (let i = 0; i < flat.length; i += 2) entries.push([flat[i] ?? null, flat[i + 1] ?? null]);
 }
 
@@ -130,7 +132,7 @@ function buildOrderedDict(machine: PickleMachine, args: readonly TorchValue[]): 
   const [pairs] = args;
   if (pairs === undefined) return { kind: 'dict', type: 'OrderedDict', entries: [] };
   if (args.length > 1 || !isNode(pairs) || pairs.kind !== 'list') return null;
-  machine.stack.charge(pairs.items.length);
+  machine.stack.charge(COPY_COST * pairs.items.length);
   const entries: TorchEntry[] = [];
   for (const pair of pairs.items) {
     if (!isNode(pair) || (pair.kind !== 'list' && pair.kind !== 'tuple')) return null;
@@ -188,7 +190,7 @@ function buildSet(
   const [source] = args;
   if (source === undefined) return { kind: 'set', type, items: [] };
   if (args.length > 1 || !isNode(source) || source.kind !== 'list') return null;
-  machine.stack.charge(source.items.length);
+  machine.stack.charge(COPY_COST * source.items.length);
   return { kind: 'set', type, items: [...source.items] };
 }
 

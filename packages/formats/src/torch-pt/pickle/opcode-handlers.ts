@@ -1,7 +1,7 @@
 /** What each opcode does to the pickle machine; an opcode without a handler is refused. */
 import { isUtf8 } from 'node:buffer';
 import { TORCH_ERRORS } from '../../errors.js';
-import { MAX_INTEGER_BYTES } from '../limits.js';
+import { CONTAINER_COST, MAX_INTEGER_BYTES } from '../limits.js';
 import type { TorchGlobal, TorchValue } from '../value.js';
 import { exactInteger } from './byte-cursor.js';
 import { appendItems, applyState, construct, setItems } from './construct.js';
@@ -94,6 +94,19 @@ const OBJECTS: readonly [number, Handler][] = [
 
 /** Handlers by opcode. */
 export const HANDLERS: readonly (Handler | undefined)[] = handlerTable();
+
+/** Cost of each opcode, where it is more than one. */
+export const OPCODE_COSTS: readonly (number | undefined)[] = costTable();
+
+function costTable(): (number | undefined)[] {
+  const costs = new Array<number | undefined>(256).fill(undefined);
+  for (const [opcode] of [...CONTAINERS, ...OBJECTS]) costs[opcode] = CONTAINER_COST;
+  costs[OP.BINFLOAT] = CONTAINER_COST / 2;
+  for (const cheap of [OP.APPEND, OP.APPENDS, OP.SETITEM, OP.SETITEMS, OP.ADDITEMS]) {
+    costs[cheap] = undefined;
+  }
+  return costs;
+}
 
 function handlerTable(): (Handler | undefined)[] {
   const table = new Array<Handler | undefined>(256).fill(undefined);

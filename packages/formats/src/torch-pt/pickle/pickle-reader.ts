@@ -10,7 +10,7 @@ import { quoteName } from '../../io/quote-name.js';
 import type { TorchGlobal, TorchValue } from '../value.js';
 import { ByteCursor } from './byte-cursor.js';
 import { isForbiddenGlobal, modernModule, modernName } from './globals.js';
-import { HANDLERS } from './opcode-handlers.js';
+import { HANDLERS, OPCODE_COSTS } from './opcode-handlers.js';
 import { OP, OPCODE_NAMES } from './opcodes.js';
 import { PickleStack } from './pickle-stack.js';
 import type { StorageTable } from './storage-table.js';
@@ -37,7 +37,7 @@ export interface ParsedPickle {
 /**
  * Reads one pickle.
  *
- * Throws: `TORCH_PICKLE_…`, see errors.ts. Cost: one pass; at most {@link MAX_PICKLE_VALUES} values.
+ * Throws: `TORCH_PICKLE_…`, see errors.ts. Cost: one pass; values up to {@link MAX_PICKLE_COST}.
  */
 export function parsePickle(bytes: Uint8Array, options: ParsePickleOptions): ParsedPickle {
   const cursor = new ByteCursor(bytes, { where: options.where, start: options.start ?? 0 });
@@ -66,7 +66,7 @@ export class PickleMachine {
       if (opcode === OP.STOP) break;
       const handler = HANDLERS[opcode];
       if (handler === undefined) throw this.#badOpcode(opcode);
-      this.stack.charge(1);
+      this.stack.charge(OPCODE_COSTS[opcode] ?? 1);
       handler(this);
     }
     const value = this.stack.pop();

@@ -1,6 +1,6 @@
 /** The stack of the pickle machine, with its marks and its budget. */
 import { TORCH_ERRORS } from '../../errors.js';
-import { MAX_MARKS, MAX_PICKLE_VALUES } from '../limits.js';
+import { MAX_MARKS, MAX_PICKLE_COST } from '../limits.js';
 import type { TorchValue } from '../value.js';
 import type { ByteCursor } from './byte-cursor.js';
 
@@ -15,13 +15,13 @@ export class PickleStack {
     this.#cursor = cursor;
   }
 
-  /** Counts values made or copied. Throws: `TORCH_PICKLE_LIMIT`. */
-  charge(count: number): void {
-    this.#spent += count;
-    if (this.#spent > MAX_PICKLE_VALUES) {
+  /** Counts what the pickle costs. Throws: `TORCH_PICKLE_LIMIT`. */
+  charge(cost: number): void {
+    this.#spent += cost;
+    if (this.#spent > MAX_PICKLE_COST) {
       throw this.#cursor.error(
         TORCH_ERRORS.TORCH_PICKLE_LIMIT,
-        `it makes more than ${MAX_PICKLE_VALUES} values`,
+        `it makes or copies too many values; the limit is a cost of ${MAX_PICKLE_COST}`,
       );
     }
   }
