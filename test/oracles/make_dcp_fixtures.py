@@ -161,7 +161,7 @@ def case_fsdp2(directory, rank):
 
     torch.manual_seed(4)
     config = LlamaConfig(
-        hidden_size=16, intermediate_size=20, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        hidden_size=16, intermediate_size=20, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2,
         vocab_size=33, bos_token_id=1, eos_token_id=2, pad_token_id=0, max_position_embeddings=64,
         tie_word_embeddings=False, torch_dtype="bfloat16",
     )
@@ -224,6 +224,51 @@ def megatron_model(tp=1, pp=1, ep=1, experts=None, layers=2, qwen2=False):
     return model
 
 
+LATENT = dict(q_lora_rank=12, kv_lora_rank=8, qk_head_dim=4, qk_pos_emb_head_dim=2, v_head_dim=4)
+
+
+def latent_model(pp):
+    """As DeepSeek-V3: latent attention, a dense layer, then one with routed and shared experts and a steering bias."""
+    from megatron.core import parallel_state
+    from megatron.core.models.gpt.gpt_layer_specs import get_gpt_decoder_block_spec
+    from megatron.core.models.gpt.gpt_model import GPTModel
+    from megatron.core.transformer import multi_latent_attention
+    from megatron.core.transformer.dot_product_attention import DotProductAttention
+    from megatron.core.transformer.transformer_config import MLATransformerConfig
+
+    for name in ("TELinear", "TEColumnParallelLinear", "Linear"):
+        if not isinstance(getattr(multi_latent_attention, name, None), type):
+            setattr(multi_latent_attention, name, type(name, (), {}))
+    # The attention of the local specification has no weights and does not know latent heads; it never runs here.
+    build = DotProductAttention.__init__
+    DotProductAttention.__init__ = lambda self, *a, k_channels=None, v_channels=None, **k: build(self, *a, **k)
+    parallel_state.initialize_model_parallel(pipeline_model_parallel_size=pp)
+    config = MLATransformerConfig(
+        num_layers=2, hidden_size=HIDDEN, ffn_hidden_size=FFN, num_attention_heads=HEADS, **LATENT,
+        rope_type="rope", gated_linear_unit=True, activation_func=torch.nn.functional.silu, add_bias_linear=False,
+        normalization="RMSNorm", qk_layernorm=True, use_cpu_initialization=True, perform_initialization=True,
+        params_dtype=torch.bfloat16, bf16=True, pipeline_dtype=torch.bfloat16, pipeline_model_parallel_size=pp,
+        bias_dropout_fusion=False, gradient_accumulation_fusion=False, num_moe_experts=4, moe_router_topk=2,
+        moe_ffn_hidden_size=EXPERT_FFN, moe_layer_freq=[0, 1], moe_shared_expert_intermediate_size=EXPERT_FFN,
+        moe_router_score_function="sigmoid", moe_router_enable_expert_bias=True, moe_router_topk_scaling_factor=2.5,
+        moe_router_load_balancing_type="none",
+    )
+    spec = get_gpt_decoder_block_spec(config, use_transformer_engine=False, normalization="RMSNorm")
+    torch.manual_seed(6)
+    model = GPTModel(
+        config=config, transformer_layer_spec=spec, vocab_size=40, max_sequence_length=32,
+        pre_process=parallel_state.is_pipeline_first_stage(), post_process=parallel_state.is_pipeline_last_stage(),
+        position_embedding_type="rope", share_embeddings_and_output_weights=False,
+    ).to(torch.bfloat16)
+    stage = parallel_state.get_pipeline_model_parallel_rank()
+    for name, parameter in sorted([*model.named_parameters(), *model.named_buffers()]):
+        if "norm" in name or name.endswith("expert_bias"):
+            generator = torch.Generator().manual_seed(7 + sum(name.encode()) + 1000 * stage)
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.data.copy_(noise / 50 if name.endswith("expert_bias") else 1 + noise / 4)
+    return model
+
+
 def head_dim(qwen2):
     return HIDDEN // HEADS if qwen2 else 6
 
@@ -282,7 +327,17 @@ def hugging_face(whole, qwen2):
         "self_attention.q_layernorm.weight": "self_attn.q_norm.weight",
         "self_attention.k_layernorm.weight": "self_attn.k_norm.weight",
         "mlp.router.weight": "mlp.gate.weight",
+        "mlp.router.expert_bias": "mlp.gate.e_score_correction_bias",
     }
+    if any("linear_q_down_proj" in name for name in whole):
+        same |= {
+            "self_attention.linear_q_down_proj.weight": "self_attn.q_a_proj.weight",
+            "self_attention.q_layernorm.weight": "self_attn.q_a_layernorm.weight",
+            "self_attention.linear_q_up_proj.weight": "self_attn.q_b_proj.weight",
+            "self_attention.linear_kv_down_proj.weight": "self_attn.kv_a_proj_with_mqa.weight",
+            "self_attention.kv_layernorm.weight": "self_attn.kv_a_layernorm.weight",
+            "self_attention.linear_kv_up_proj.weight": "self_attn.kv_b_proj.weight",
+        }
     for name, tensor in whole.items():
         if not name.startswith("decoder.layers."):
             continue
@@ -332,9 +387,22 @@ def hugging_face_model(qwen2, experts, tensors):
     return config
 
 
-def expected_megatron(directory, tensors, qwen2=False, experts=None):
+def latent_config():
+    from transformers import DeepseekV3Config
+
+    return DeepseekV3Config(
+        vocab_size=VOCAB, hidden_size=HIDDEN, intermediate_size=FFN, num_hidden_layers=2, num_attention_heads=HEADS,
+        num_key_value_heads=HEADS, max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+        tie_word_embeddings=False, dtype="bfloat16", q_lora_rank=12, kv_lora_rank=8, qk_nope_head_dim=4,
+        qk_rope_head_dim=2, v_head_dim=4, n_routed_experts=4, num_experts_per_tok=2, n_shared_experts=1,
+        moe_intermediate_size=EXPERT_FFN, first_k_dense_replace=1, n_group=1, topk_group=1, norm_topk_prob=True,
+        routed_scaling_factor=2.5,
+    )
+
+
+def expected_megatron(directory, tensors, qwen2=False, experts=None, config=None):
     hf = hugging_face(tensors, qwen2)
-    config = hugging_face_model(qwen2, experts, hf)
+    config = config or hugging_face_model(qwen2, experts, hf)
     config.save_pretrained(directory / "hf")
     write_expected(directory, dict(sorted(tensors.items())), hf={name: facts(t) for name, t in hf.items()})
 
@@ -405,6 +473,15 @@ def case_megatron_experts_layers_ep2(directory, rank):
         expected_megatron(directory, global_experts(parts), experts=4)
 
 
+def case_megatron_latent_pp2(directory, rank):
+    """Latent attention; layers that differ, each with a key of its own, experts stacked."""
+    model = latent_model(pp=2)
+    save_megatron(model, directory, None)
+    parts = gather(local_state(model))
+    if rank == 0:
+        expected_megatron(directory, global_layers(parts), config=latent_config())
+
+
 # ------------------------------------------------------------------------ driver
 
 SINGLE = {"plain": case_plain, "file-per-item": case_file_per_item, "safetensors-distcp": case_safetensors_distcp}
@@ -418,6 +495,7 @@ DOUBLE = {
     "megatron-layers-pp2": case_megatron_layers_pp2,
     "megatron-experts-ep2": case_megatron_experts_ep2,
     "megatron-experts-layers-ep2": case_megatron_experts_layers_ep2,
+    "megatron-latent-pp2": case_megatron_latent_pp2,
 }
 
 

@@ -47,6 +47,7 @@ describe('distributed checkpoints as sources of a conversion', () => {
     'megatron-layers-pp2',
     'megatron-experts-ep2',
     'megatron-experts-layers-ep2',
+    'megatron-latent-pp2',
   ])('give the Hugging Face tensors of a Megatron model: %s', async (name) => {
     const expected: Facts = readJson(`${name}/expected.json`).hf;
     expect(await convert(name, hfLayout(modelOf(name)))).toEqual(expected);
@@ -97,7 +98,7 @@ describe('distributed checkpoints that are not of the model', () => {
     },
   );
 
-  it.each(['megatron-stacked-pp2', 'megatron-layers-pp2', 'fsdp2'])(
+  it.each(['megatron-stacked-pp2', 'megatron-layers-pp2', 'megatron-latent-pp2'])(
     'are refused with tensors that the model has no use for: %s',
     async (name) => {
       const thrown = await sourcesOf(name, { num_hidden_layers: 1 });
