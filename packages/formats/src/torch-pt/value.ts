@@ -136,7 +136,7 @@ export interface TorchTensorValue {
   readonly requiresGrad: boolean;
   /** Hooks, an empty OrderedDict in practice. */
   readonly hooks: TorchValue;
-  /** Marks such as conjugation; seldom present. */
+  /** Marks such as conjugation; seldom present. Bytes are given as stored, without what a mark asks for. */
   readonly metadata?: TorchValue;
   /** Class and attributes of a tensor that is more than a plain one. */
   readonly subclass?: { readonly type: TorchValue; readonly state: TorchValue };
