@@ -5,13 +5,16 @@ import {
   type GgufEntry,
   GgufReader,
   type GgufValue,
+  type SafetensorsEntry,
   SafetensorsReader,
   torchDict,
   torchTensor,
   writeGguf,
+  writeSafetensors,
   writeTorchArchive,
 } from '@tuneyard/formats';
 import { describe, expect, it } from 'vitest';
+import { hfLayout } from '../src/convert/hf-layout.js';
 import { logicalModel } from '../src/convert/logical-config.js';
 import { convertGgufToHf, convertHfToGguf, plainCodec, type TensorCodec } from '../src/index.js';
 import {
@@ -256,6 +259,44 @@ describe('older forms of files', () => {
     await convertHfToGguf(hf, a, { ...options, name: 'x' });
     await convertHfToGguf(torch, b, { ...options, name: 'x' });
     expect(Buffer.compare(readFileSync(a), readFileSync(b))).toBe(0);
+  });
+
+  it.each([
+    ['mixtral', {}],
+    ['qwen3-moe', ADAPTED['qwen3-moe']],
+    ['deepseek3', {}],
+  ] as const)('experts in one tensor give the same file: %s', async (name, config) => {
+    const root = temporaryDirectory();
+    const published = await makeTinyCheckpoint(name, join(root, 'hf'), { config: config ?? {} });
+    const options = { codec: plainCodec, tokenizer: NO_TOKENIZER, name: 'x' } as const;
+    await convertHfToGguf(join(root, 'hf'), join(root, 'a.gguf'), options);
+    await using reader = await SafetensorsReader.open(join(root, 'hf'));
+    const places = new Map<string, { from: string; row: number }>();
+    for (const spec of published.layout) {
+      for (const { logical, storedRow } of spec.rectangles) {
+        places.set(logical, { from: spec.name, row: storedRow });
+      }
+    }
+    const entries: SafetensorsEntry[] = [];
+    for (const { name: fused, shape, rectangles } of hfLayout(published.model, {
+      style: 'fused',
+    })) {
+      const pieces: Uint8Array[] = [];
+      for (const { logical, rows, cols } of rectangles.toSorted(
+        (a, b) => a.storedRow - b.storedRow,
+      )) {
+        const { from, row } = places.get(logical)!;
+        const bytes = await reader.read(from);
+        pieces.push(bytes.subarray(row * cols * 2, (row + rows) * cols * 2));
+      }
+      entries.push({ name: fused, dtype: 'BF16', shape, data: Buffer.concat(pieces) });
+    }
+    mkdirSync(join(root, 'fused'));
+    copyFileSync(join(root, 'hf', 'config.json'), join(root, 'fused', 'config.json'));
+    await writeSafetensors(join(root, 'fused', 'model.safetensors'), entries);
+    await convertHfToGguf(join(root, 'fused'), join(root, 'b.gguf'), options);
+    const [a, b] = ['a', 'b'].map((file) => readFileSync(join(root, `${file}.gguf`)));
+    expect(Buffer.compare(a!, b!)).toBe(0);
   });
 
   it("reads latent keys and values from a file of before llama.cpp's latent attention", async () => {

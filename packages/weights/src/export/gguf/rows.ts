@@ -8,6 +8,7 @@ import {
   interleavedFromHalfSplit,
 } from '../../kernels/row-permutation.js';
 import { castTensor, narrowTensor } from '../cast-tensor.js';
+import { addToAll, normalizeRows, transpose } from './kernels/rows.js';
 import type { GgufPart, GgufTensorSpec, GgufValueRule } from './layout.js';
 import { type RowFiles, type RowTensor, rowChunks } from './row-files.js';
 
@@ -47,7 +48,7 @@ export class GgufRowProducer {
     for (const part of spec.parts) {
       if (part.isTransposed) {
         const [stored, bytes] = await this.#rows(part.logical, part.logicalRow, part.rows);
-        const turned = transposed(bytes, { rows: part.rows, cols: part.cols });
+        const turned = transpose(bytes, { rows: part.rows, cols: part.cols });
         yield this.#convert({ spec, type, stored, cols: part.rows, firstRow: part.row }, turned);
         continue;
       }
@@ -177,7 +178,7 @@ export class HfRowProducer {
     const bytes = await files.read(tensor, part.row, part.cols);
     const values = codec.toF32(tensor.type, bytes, part.cols * part.rows);
     const raw = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    const turned = transposed(raw, { rows: part.cols, cols: part.rows });
+    const turned = transpose(raw, { rows: part.cols, cols: part.rows });
     const first = run.at * part.cols * 4;
     const wanted = turned.slice(first, first + run.rows * part.cols * 4);
     return this.#convert({ ...held, tensor: { ...tensor, type: 'f32' } }, run, wanted);
@@ -237,40 +238,12 @@ function changeOf(rule: GgufValueRule): ValueChange | null {
 }
 
 function addTo(summand: number): ValueChange {
-  return (values) => {
-    for (const [i, value] of values.entries()) values[i] = value + summand;
-  };
-}
-
-/** As `torch.nn.functional.normalize`: rows shorter than 1e-12 are divided by that. */
-function normalizeRows(values: Float32Array, cols: number): void {
-  for (let start = 0; start < values.length; start += cols) {
-    const row = values.subarray(start, start + cols);
-    const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
-    const divisor = Math.max(length, 1e-12);
-    for (const [i, value] of row.entries()) row[i] = value / divisor;
-  }
+  return (values) => addToAll(values, summand);
 }
 
 function elementsIn(bytes: Uint8Array, type: GgmlTypeName): number {
   const { blockElements, blockBytes } = GGML_TYPES[type];
   return (bytes.byteLength / blockBytes) * blockElements;
-}
-
-function transposed(
-  bytes: Uint8Array,
-  form: { readonly rows: number; readonly cols: number },
-): Uint8Array {
-  const { rows, cols } = form;
-  const width = bytes.byteLength / (rows * cols);
-  const out = new Uint8Array(bytes.byteLength);
-  for (let row = 0; row < rows; row++) {
-    for (let col = 0; col < cols; col++) {
-      const from = (row * cols + col) * width;
-      out.set(bytes.subarray(from, from + width), (col * rows + row) * width);
-    }
-  }
-  return out;
 }
 
 function isWholeRows(part: Rectangle, tensor: RowTensor): boolean {
