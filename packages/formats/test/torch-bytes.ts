@@ -79,7 +79,7 @@ function fields(signature: string, truth: Truth, name: string): Buffer {
   return bytes;
 }
 
-function listedRecord(name: string, truth: Truth, extra = new Uint8Array(0)): Buffer {
+function listedRecord(name: string, truth: Truth, extra: Uint8Array = new Uint8Array(0)): Buffer {
   const bytes = Buffer.alloc(46 + Buffer.byteLength(name) + extra.length);
   bytes.write('504b0102', 0, 'hex');
   bytes.writeUInt16LE(truth.flags, 8);
