@@ -88,7 +88,7 @@ export class GgufRowProducer {
       at += count;
     }
     const [only] = pieces;
-    const bytes = pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
+    const bytes = pieces.length === 1 && only !== undefined ? only : joined(pieces);
     return [type ?? 'f32', bytes];
   }
 
@@ -239,6 +239,17 @@ function changeOf(rule: GgufValueRule): ValueChange | null {
 
 function addTo(summand: number): ValueChange {
   return (values) => addToAll(values, summand);
+}
+
+/** A Buffer would do, but for its slice(), which shares memory. */
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    out.set(piece, at);
+    at += piece.byteLength;
+  }
+  return out;
 }
 
 function elementsIn(bytes: Uint8Array, type: GgmlTypeName): number {

@@ -16,7 +16,8 @@ export function transpose(bytes: Uint8Array, size: MatrixSize): Uint8Array {
   const elements = size.rows * size.cols;
   const width = bytes.byteLength / elements;
   assert(width === 2 || width === 4, 'transpose: elements of two or four bytes');
-  const { buffer, byteOffset } = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  // Not slice(), which shares memory when the bytes are a Buffer.
+  const { buffer, byteOffset } = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   if (width === 2) {
     const out = new Uint16Array(elements);
     turn(new Uint16Array(buffer, byteOffset, elements), out, size);
