@@ -423,6 +423,26 @@ describe('damaged checkpoints of PyTorch and Megatron', () => {
   });
 });
 
+describe('random bytes changed in the files of a checkpoint', () => {
+  it('are read or refused, and never fail otherwise', async () => {
+    const path = copyOf('dtensor');
+    const whole = readFileSync(join(path, '__0_0.distcp'));
+    const change = fc.record({
+      at: fc.nat(whole.length - 1),
+      to: fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 0x7f, 0x80, 0xff)),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), async (changes) => {
+        const bytes = Buffer.from(whole);
+        for (const { at, to } of changes) bytes[at] = to;
+        writeFileSync(join(path, '__0_0.distcp'), bytes);
+        expect(await readCode(path)).toMatch(/^(nothing was thrown|DCP_|TORCH_)/);
+      }),
+      { seed: 11, numRuns: 150 },
+    );
+  });
+});
+
 describe('coverage', () => {
   it('agrees with counting every element', () => {
     const box = (shape: number[]) =>
