@@ -35,6 +35,7 @@ export type {
   ExecuteOptions,
 } from './convert/execute/execute-conversion.js';
 export { verifyConversion } from './convert/execute/verify-conversion.js';
+export { type ReplicatedSources, verifyReplicas } from './convert/execute/verify-replicas.js';
 export {
   type HfLayoutOptions,
   type HfStyle,

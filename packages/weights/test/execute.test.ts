@@ -17,6 +17,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { executeConversion } from '../src/convert/execute/execute-conversion.js';
 import { verifyConversion } from '../src/convert/execute/verify-conversion.js';
+import { verifyReplicas } from '../src/convert/execute/verify-replicas.js';
 import type { ConversionPlan } from '../src/convert/logical-model.js';
 import { interpretPlan, type PlanOnDisk, randomPlan } from './plan-interpreter.js';
 
@@ -223,6 +224,23 @@ describe('executeConversion', () => {
     expect(readdirSync(made.dir)).not.toContain('out');
   });
 
+  it('refuses output that the disk has no room for before it writes anything', async () => {
+    const { dir, out } = open(1);
+    const file = join(dir, 'huge.bin');
+    const [rows, cols] = [2 ** 23, 2 ** 20];
+    writeFileSync(file, '');
+    truncateSync(file, rows * cols);
+    const tensor = { name: 'w', dtype: 'U8' as const, shape: [rows, cols], rows, cols };
+    const pieces = [{ ...corner, source: 0, rows, cols }];
+    const plan: ConversionPlan = {
+      sources: [{ name: 's', file, begin: 0, dtype: 'U8', rows, cols }],
+      files: [{ path: 'f', format: 'safetensors', extra: null, tensors: [{ ...tensor, pieces }] }],
+    };
+    const run = executeConversion(plan, out);
+    await expect(run).rejects.toMatchObject({ code: 'WEIGHTS_CONVERT_DISK_FULL' });
+    expect(readdirSync(out)).toEqual([]);
+  });
+
   it('refuses a budget in which nothing can be done', async () => {
     const made = open(9);
     const run = executeConversion(made.plan, made.out, { memoryBytes: 50e6 });
@@ -288,6 +306,47 @@ describe('executeConversion', () => {
         code: 'WEIGHTS_CONVERT_PLAN',
       });
     }
+  });
+});
+
+describe('verifyReplicas', () => {
+  it('finds the first element in which two parts of a checkpoint differ, turned or not', async () => {
+    const { dir } = open(3);
+    const file = join(dir, 'ranks.bin');
+    const numbers = Uint16Array.from({ length: 48 }, (_, i) => i);
+    // The second tensor holds columns 1 to 3 of the first, turned, beside a row of its own.
+    const turned = Uint16Array.from({ length: 32 }, (_, i) => {
+      const [row, col] = [Math.floor(i / 8), i % 8];
+      return row === 3 ? 9999 : numbers[col * 6 + 1 + row]!;
+    });
+    const write = (): void =>
+      writeFileSync(file, Buffer.concat([numbers, turned].map((a) => Buffer.from(a.buffer))));
+    write();
+    const rectangle = { logical: 'w', logicalRow: 0, logicalCol: 0, rows: 8, cols: 3 };
+    const plan = {
+      sources: [
+        { name: 'first', file, begin: 0, dtype: 'BF16' as const, rows: 8, cols: 6 },
+        { name: 'second', file, begin: 96, dtype: 'BF16' as const, rows: 4, cols: 8 },
+      ],
+      replicas: [
+        [
+          { source: 0, rectangle: { ...rectangle, storedRow: 0, storedCol: 1, transpose: false } },
+          { source: 1, rectangle: { ...rectangle, storedRow: 0, storedCol: 0, transpose: true } },
+        ],
+      ] as const,
+    };
+    expect(await verifyReplicas(plan, { workers: 0 })).toMatchObject({
+      comparedBytes: 48,
+      mismatch: null,
+    });
+    turned[10] = 0x1234;
+    write();
+    const { mismatch } = await verifyReplicas(plan, { workers: 0 });
+    expect(mismatch).toEqual({
+      file,
+      tensor: 'second',
+      problem: 'element [1, 2] is 3412 and should be 0e00 (bytes of BF16)',
+    });
   });
 });
 

@@ -107,10 +107,8 @@ function* tasksOfTensor(
   { place, moves }: { readonly place: TensorPlace; readonly moves: readonly Move[] },
   limits: TaskLimits,
 ): Generator<MoveTask> {
-  const extent = boundsOf(
-    moves.map((move) => extentOn(move, drive)),
-    place,
-  );
+  const bounds = boundsOf(moves.map((move) => extentOn(move, drive)));
+  const extent = drive === 'source' ? wholeRows(bounds, place) : bounds;
   const perElement = elementRegions(drive, moves, limits.isCompared);
   const isTurned = moves.some(({ transpose }) => transpose);
   const elements = (bytes: number): number => Math.floor(bytes / totalOf(perElement));
@@ -133,17 +131,21 @@ function extentOn(move: Move, drive: MoveTask['drive']): Extent {
   return drive === 'target' ? move.to : sourceExtent(move);
 }
 
-/** The rectangle around all of them; whole rows when most of a row is needed, because they are read in one go. */
-function boundsOf(extents: readonly Extent[], place: TensorPlace): Extent {
-  let [top, left, bottom, right] = [place.rows, place.cols, 0, 0];
+/** The rectangle around all of them. */
+function boundsOf(extents: readonly Extent[]): Extent {
+  let [top, left, bottom, right] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 0, 0];
   for (const { row, col, rows, cols } of extents) {
     top = Math.min(top, row);
     left = Math.min(left, col);
     bottom = Math.max(bottom, row + rows);
     right = Math.max(right, col + cols);
   }
-  if (2 * (right - left) > place.cols) [left, right] = [0, place.cols];
   return { row: top, col: left, rows: bottom - top, cols: right - left };
+}
+
+/** Whole rows when most of each is needed, because they are read in one go. */
+function wholeRows(extent: Extent, place: TensorPlace): Extent {
+  return 2 * extent.cols > place.cols ? { ...extent, col: 0, cols: place.cols } : extent;
 }
 
 /** Bytes of each region for one element of the block. */

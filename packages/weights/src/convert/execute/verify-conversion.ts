@@ -12,6 +12,7 @@ import type { BatchResult } from './batch-runner.js';
 import { checkPlan } from './check-plan.js';
 import { earlierMismatch, type Mismatch } from './compare-sink.js';
 import { shareMemory } from './memory-budget.js';
+import type { TensorPlace } from './move-task.js';
 import { planTasks } from './plan-tasks.js';
 import { batchesOf, sourceFiles, targetPlaces } from './run-layout.js';
 import { readStoredLayout, type StoredTensor } from './stored-layout.js';
@@ -67,13 +68,11 @@ export async function verifyConversion(
     if (mismatch !== null) return { comparedBytes: 0, tensors, mismatch };
     layouts.push(stored);
   }
-  const { comparedBytes, mismatch } = await compareNumbers(plan, { outDir, layouts }, options);
-  throwIfAborted(options.signal);
-  return {
-    comparedBytes,
-    tensors,
-    mismatch: mismatch === null ? null : describe(plan, mismatch),
-  };
+  const places = targetPlaces(plan, (file, { name }) => {
+    return defined(layouts[file]?.get(name), name).begin;
+  });
+  const paths = plan.files.map(({ path }) => join(outDir, path));
+  return await compareNumbers(plan, { paths, places }, options);
 }
 
 function compareLayout(
@@ -95,20 +94,22 @@ function compareLayout(
   return extra === undefined ? null : { file, tensor: extra, problem: 'should not be there' };
 }
 
-async function compareNumbers(
+/**
+ * Compares what lies at given places with what the pieces of a plan say; a place that is null is left out.
+ *
+ * Throws: as {@link verifyConversion}.
+ */
+export async function compareNumbers(
   plan: ConversionPlan,
-  target: { outDir: string; layouts: readonly ReadonlyMap<string, StoredTensor>[] },
+  target: { readonly paths: readonly string[]; readonly places: readonly (TensorPlace | null)[] },
   { signal, memoryBytes = MEMORY_BYTES, workers: wanted, onProgress }: VerifyConversionOptions,
-): Promise<{ comparedBytes: number; mismatch: Mismatch | null }> {
+): Promise<VerificationResult> {
   const { workers, limits } = shareMemory(memoryBytes, {
     workers: wanted ?? Math.min(availableParallelism(), WORKERS_MAX),
     isCompared: true,
     residentBytes: process.memoryUsage.rss(),
   });
-  const places = targetPlaces(
-    plan,
-    (file, { name }) => defined(target.layouts[file]?.get(name), name).begin,
-  );
+  const { paths, places } = target;
   const totalBytes = places.reduce((sum, p) => sum + (p ? p.rows * p.cols * p.size : 0), 0);
   const stop = new SharedArrayBuffer(4);
   const onAbort = (): void => void Atomics.store(new Int32Array(stop), 0, 1);
@@ -127,7 +128,7 @@ async function compareNumbers(
       {
         mode: 'compare',
         sourcePaths: sources.paths,
-        targetPaths: plan.files.map(({ path }) => join(target.outDir, path)),
+        targetPaths: paths,
         hasCrc: [],
         isSparse: false,
         stop,
@@ -137,7 +138,9 @@ async function compareNumbers(
   } finally {
     signal?.removeEventListener('abort', onAbort);
   }
-  return { comparedBytes, mismatch };
+  throwIfAborted(signal);
+  const problem = mismatch === null ? null : describe(plan, mismatch);
+  return { comparedBytes, tensors: places.length, mismatch: problem };
 }
 
 /** No new work once there is something to report. */
