@@ -23,6 +23,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from safetensors.torch import load_file, save_file
 
 warnings.filterwarnings("ignore")
 
@@ -51,23 +52,22 @@ CASES = {
     "llama-tied": ("LlamaConfig", TIED, [[1, 1], [2, 1], [2, 2]]),
     "qwen2": ("Qwen2Config", {}, [[1, 1], [4, 1], [2, 2]]),
     "qwen3": ("Qwen3Config", dict(head_dim=8), [[1, 1], [2, 2]]),
-    "qwen3-moe": ("Qwen3MoeConfig", dict(head_dim=8, **MOE), [[1, 1], [1, 2]]),
+    "qwen3-moe": ("Qwen3MoeConfig", dict(head_dim=8, **MOE), [[1, 1], [2, 1], [1, 2]]),
 }
 TOKENS = [[1, 5, 9, 2, 77, 31, 8, 64, 3, 50]]
 
 
-def fill(model):
-    """The k-th element, counted through the tensors by name, is a fraction that the product of k decides."""
-    start = 1
-    state = model.state_dict()
-    names = sorted(name for name in state if not (name == "lm_head.weight" and model.config.tie_word_embeddings))
-    for name in names:
-        tensor = state[name]
-        k = np.arange(start, start + tensor.numel(), dtype=np.uint64)
+def fill(file):
+    """The k-th element, counted through the file's tensors by name, is a fraction that the product of k decides."""
+    tensors, start = load_file(file), 1
+    for name in sorted(tensors):
+        shape = tensors[name].shape
+        k = np.arange(start, start + shape.numel(), dtype=np.uint64)
         fraction = ((k * np.uint64(2654435761)) % np.uint64(2**32)).astype(np.float64) / 2**32 - 0.5
         values = fraction * 0.25 + (1 if "norm" in name else 0)
-        tensor.copy_(torch.from_numpy(values.astype(np.float32)).reshape(tensor.shape))
-        start += tensor.numel()
+        tensors[name] = torch.from_numpy(values.astype(np.float32)).reshape(shape)
+        start += shape.numel()
+    save_file(tensors, file, metadata={"format": "pt"})
 
 
 def save_model(name, directory):
@@ -75,13 +75,12 @@ def save_model(name, directory):
 
     kind, changes, _ = CASES[name]
     config = getattr(transformers, kind)(**{**SMALL, **changes})
-    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager")
+    options = dict(dtype=torch.float32, attn_implementation="eager")
+    transformers.AutoModelForCausalLM.from_config(config, **options).save_pretrained(directory)
+    fill(directory / "model.safetensors")
+    model = transformers.AutoModelForCausalLM.from_pretrained(directory, **options).eval()
     with torch.no_grad():
-        fill(model)
-        model.eval()
-        logits = model(torch.tensor(TOKENS)).logits
-    model.save_pretrained(directory)
-    return logits
+        return model(torch.tensor(TOKENS)).logits
 
 
 def build(config, pre_process, post_process):
@@ -159,10 +158,12 @@ def run_rank(rank, config, checkpoint, logits):
     """One tensor and pipeline rank; activations go from stage to stage by plain sends."""
     from megatron.core import parallel_state
     from megatron.core.tensor_parallel import random
+    from megatron.core.transformer.moe import moe_utils
 
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=PORT)
     torch.set_num_threads(1)
     torch.cuda.current_device = lambda: "cpu"  # where rotary angles are put
+    moe_utils.te_general_gemm = None  # its name is missing without Transformer Engine
     torch.Tensor.cuda = lambda tensor, *_, **__: tensor
     random.CudaRNGStatesTracker.fork = lambda *_: nullcontext()  # nothing is dropped
     tp, pp = config["tp"], config["pp"]
