@@ -78,7 +78,10 @@ describe('a family goes to GGUF and comes back', () => {
     );
     for (const tensor of before.tensors.keys()) {
       const [found, expected] = [await after.read(nameInFamily(tensor)), await before.read(tensor)];
-      if (name.startsWith('gemma') && dtype === 'F32' && tensor.includes('norm')) {
+      if (tensor.endsWith('e_score_correction_bias')) {
+        const wide = plainCodec.toF32(TYPES[dtype], expected, model.sizes.experts);
+        expect([...floats(found)]).toEqual([...wide]);
+      } else if (name.startsWith('gemma') && dtype === 'F32' && tensor.includes('norm')) {
         // 1 + w keeps a bit less of w than f32 has.
         const values = floats(expected);
         floats(found).forEach((value, i) => {

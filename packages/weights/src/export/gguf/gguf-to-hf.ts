@@ -76,11 +76,13 @@ export async function convertGgufToHf(
     const { specs, tensors, model } = opened;
     const producer = new HfRowProducer(specs, { files, tensors, codec: options.codec });
     const stored = hfLayout(model);
+    const wide = keptWide(model);
     const written = await writeShardedSafetensors(
       outDir,
       stored.map((spec, i) => {
         const place = { done: i + 1, total: stored.length };
-        return entryOf(spec, { producer, dtype, options, place });
+        const isWide = spec.rectangles.every(({ logical }) => wide.has(logical));
+        return entryOf(spec, { producer, dtype: isWide ? 'f32' : dtype, options, place });
       }),
       {
         maxShardBytes: options.maxShardBytes ?? DEFAULT_MAX_SHARD_BYTES,
@@ -163,6 +165,11 @@ async function readDivisors(path: string, reader: GgufReader): Promise<GgufDivis
     long: await read(DIVISORS.long),
     short: await read(DIVISORS.short),
   };
+}
+
+/** What steers the choice of experts by small differences is f32 in published files and in transformers. */
+function keptWide(model: LogicalModel): ReadonlySet<string> {
+  return new Set(model.tensors.filter(({ role }) => role === 'router_bias').map(({ id }) => id));
 }
 
 type PlainType = keyof typeof DTYPES;
