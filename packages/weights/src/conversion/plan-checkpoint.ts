@@ -1,29 +1,26 @@
 /** From what a user asks for to a plan: opens the source by its kind and lays the target out. */
-import { access, readdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TuneyardError } from '@tuneyard/core';
 import { openDistributedCheckpoint } from '@tuneyard/formats';
 import type { RawObject } from '../config/fields.js';
 import { readJsonObject } from '../config/read-json.js';
+import type { StoredSource } from '../convert/compose-plan.js';
 import { logicalModel } from '../convert/logical-config.js';
-import type { LogicalModel, SourceTensor } from '../convert/logical-model.js';
+import type { LogicalModel } from '../convert/logical-model.js';
 import type { HfFileNaming } from '../convert/plan-shards.js';
 import { WEIGHTS_ERRORS } from '../errors.js';
 import { assertMegatronSettings } from '../megatron/check-settings.js';
 import { type MegatronCheckpoint, recogniseMegatron } from '../megatron/checkpoint.js';
-import {
-  type CheckpointPlan,
-  planHfToMegatron,
-  planMegatronToHf,
-  planReshard,
-} from '../megatron/plan-conversion.js';
+import { type CheckpointPlan, planMegatronToHf, planReshard } from '../megatron/plan-conversion.js';
 import { DEFAULT_MEGATRON_SETTINGS, type MegatronSettings } from '../megatron/settings.js';
 import type { Iteration } from '../megatron/tracker.js';
 import { distributedSources } from '../source/distributed/distributed-sources.js';
+import { hfDirectorySources } from '../source/hf-sources.js';
+import { openHfTensors } from '../source/hf-tensors.js';
 import { listSidecarFiles } from '../source/sidecar-files.js';
 import { findDistributed } from './find-distributed.js';
 import { isMegatronDirectory, openMegatronFiles } from './open-megatron.js';
-import { safetensorsSources, torchSources } from './source-tensors.js';
 
 /** Element types that a conversion can cast to. */
 export type CastDtype = 'F32' | 'F16' | 'BF16';
@@ -102,8 +99,10 @@ export async function planConversion(request: ConversionRequest): Promise<Planne
   if (request.to === 'hf') throw sameKind(request.source);
   const settings = { ...DEFAULT_MEGATRON_SETTINGS, ...request.target };
   assertMegatronSettings(model, settings, 'write');
-  const tensors = await hfTensors(request.source);
-  const plan = planHfToMegatron({ ...input, tensors, settings });
+  const sources = await hfSources(request.source, model);
+  const whole = { sources, settings, args: {}, vocabularyRows: model.sizes.vocab };
+  const iteration = settings.spec === 'ascendspeed' ? 'release' : 1;
+  const plan = planReshard({ ...input, checkpoint: whole, settings, iteration });
   return {
     ...base,
     plan,
@@ -137,14 +136,13 @@ function fromMegatron(
 }
 
 /** Tensors of a Hugging Face directory: safetensors, or the torch files of older models. */
-async function hfTensors(directory: string): Promise<SourceTensor[]> {
-  const names = await readdir(directory);
-  if (names.some((name) => name.endsWith('.safetensors'))) {
-    return await safetensorsSources(directory);
+async function hfSources(directory: string, model: LogicalModel): Promise<readonly StoredSource[]> {
+  const opened = await openHfTensors(directory);
+  try {
+    return hfDirectorySources(directory, model, opened);
+  } finally {
+    await opened.close();
   }
-  const torch = names.filter((name) => /^pytorch_model.*\.bin$/.test(name)).sort();
-  if (torch.length === 0) throw noWeights(directory);
-  return await torchSources(torch.map((name) => join(directory, name)));
 }
 
 async function requireConfig(directory: string, isMegatron: boolean): Promise<RawObject> {
@@ -194,13 +192,5 @@ function isGguf(source: string): TuneyardError {
     WEIGHTS_ERRORS.WEIGHTS_CONVERT_SOURCE,
     `${source} is a GGUF file; Megatron checkpoints are made from Hugging Face directories`,
     { hint: 'tuneyard export writes GGUF files as Hugging Face directories, and the other way.' },
-  );
-}
-
-function noWeights(directory: string): TuneyardError {
-  return new TuneyardError(
-    WEIGHTS_ERRORS.WEIGHTS_CONVERT_SOURCE,
-    `${directory} has neither safetensors files nor pytorch_model*.bin`,
-    { category: 'not_found', details: { path: directory } },
   );
 }

@@ -1,11 +1,6 @@
-/** Tensors of files as sources of a conversion: where their numbers lie. */
+/** Tensors of torch archives as sources of a conversion: where their numbers lie. */
 import { TuneyardError } from '@tuneyard/core';
-import {
-  SafetensorsReader,
-  type SafetensorsTensor,
-  TorchArchiveReader,
-  type TorchTensor,
-} from '@tuneyard/formats';
+import type { TorchTensor } from '@tuneyard/formats';
 import type { ConvertedDtype, SourceTensor } from '../convert/logical-model.js';
 import { WEIGHTS_ERRORS } from '../errors.js';
 
@@ -25,34 +20,7 @@ const TORCH_DTYPE: { readonly [name: string]: ConvertedDtype } = {
   float8_e5m2: 'F8_E5M2',
 };
 
-const CONVERTED: ReadonlySet<string> = new Set(Object.values(TORCH_DTYPE));
-
-/** Tensors of a safetensors file or a directory of them. Throws: `SAFETENSORS_…`, `WEIGHTS_TENSOR_DTYPE`. */
-export async function safetensorsSources(path: string): Promise<SourceTensor[]> {
-  await using reader = await SafetensorsReader.open(path);
-  return [...reader.tensors.values()].map(sourceOf);
-}
-
-function sourceOf({ name, file, begin, dtype, shape }: SafetensorsTensor): SourceTensor {
-  if (!CONVERTED.has(dtype)) throw unknownDtype(name, file, dtype);
-  return { name, file, begin, dtype: dtype as ConvertedDtype, ...viewOf(shape) };
-}
-
-/** Tensors of torch archives, by key path. Throws: `TORCH_…`, `WEIGHTS_TENSOR_DTYPE`, `WEIGHTS_TENSOR_SHAPE`. */
-export async function torchSources(files: readonly string[]): Promise<SourceTensor[]> {
-  const sources: SourceTensor[] = [];
-  for (const file of files) {
-    const reader = await TorchArchiveReader.open(file);
-    try {
-      for (const tensor of reader.tensors.values()) sources.push(torchSource(tensor, file));
-    } finally {
-      await reader.close();
-    }
-  }
-  return sources;
-}
-
-/** One tensor of a torch archive. Throws: as {@link torchSources}. */
+/** One tensor of a torch archive. Throws: `WEIGHTS_TENSOR_DTYPE`, `WEIGHTS_TENSOR_SHAPE`. */
 export function torchSource(tensor: TorchTensor, file: string): SourceTensor {
   const { name, begin, contiguous, shape } = tensor;
   const dtype = TORCH_DTYPE[tensor.dtype];
@@ -75,7 +43,7 @@ function viewOf(shape: readonly number[]): { rows: number; cols: number } {
 }
 
 function unknownDtype(name: string, file: string, dtype: string): TuneyardError {
-  const known = [...CONVERTED].join(', ');
+  const known = Object.keys(TORCH_DTYPE).join(', ');
   return new TuneyardError(
     WEIGHTS_ERRORS.WEIGHTS_TENSOR_DTYPE,
     `${file}: tensor '${shown(name)}' is ${dtype}; conversions move ${known}`,
