@@ -347,6 +347,59 @@ describe('adapters that do not fit', () => {
     expect(await merge('qwen2', join(FIXTURES, 'embedding'))).toMatch(/MISMATCH|changed/);
   });
 
+  it('merges a resized vocabulary when embedding and head are both stored whole', async () => {
+    const table = (seed: number) => {
+      const rng = createRng(seed);
+      const values = Float32Array.from({ length: 100 * 32 }, () => rng.nextGaussian());
+      return { shape: [100, 32], data: new Uint8Array(values.buffer) };
+    };
+    const [embedding, head] = [table(1), table(2)];
+    const directory = await altered('saved', (tensors) => {
+      tensors.set('base_model.model.lm_head.weight', head);
+      tensors.set('base_model.model.model.embed_tokens.weight', embedding);
+    });
+    writeFileSync(join(directory, 'tokenizer_config.json'), '{"of": "adapter"}');
+    const adapter = await readAdapter(directory);
+    const out = join(temporaryDirectory(), 'out');
+    const base = tinyModel('llama-linear');
+    const report = await mergeHfDirectory(base, [adapter], out, { adapterDirs: [directory] });
+    expect(report.sidecarFiles).toContain('tokenizer_config.json');
+    const merged = await openModel(out);
+    expect(merged.config.vocabSize).toBe(100);
+    expect(Buffer.compare(await merged.read('lm_head.weight'), head.data)).toBe(0);
+    const tokens = await merged.read('model.embed_tokens.weight');
+    expect(Buffer.compare(tokens, embedding.data)).toBe(0);
+    await merged.close();
+  });
+
+  it('keeps a tie whose matrix is stored twice, and refuses a resized one without its head', async () => {
+    const rng = createRng(3);
+    const values = Float32Array.from({ length: 100 * 32 }, () => rng.nextGaussian());
+    const table = { shape: [100, 32], data: new Uint8Array(values.buffer) };
+    const names = ['lm_head.weight', 'model.embed_tokens.weight'];
+    const adapterWith = async (stored: readonly string[]) =>
+      await readAdapter(
+        await altered('tied', (tensors) => {
+          for (const key of tensors.keys()) if (key.includes('embed_tokens')) tensors.delete(key);
+          for (const name of stored) tensors.set(`base_model.model.${name}`, table);
+        }),
+      );
+    const out = join(temporaryDirectory(), 'out');
+    const base = tinyModel('llama3');
+    const report = await mergeHfDirectory(base, [await adapterWith(names)], out);
+    expect(report.untied).toBe(false);
+    const merged = await openModel(out);
+    expect(merged.config).toMatchObject({ vocabSize: 100, tieWordEmbeddings: true });
+    expect(Buffer.compare(await merged.read('model.embed_tokens.weight'), table.data)).toBe(0);
+    await merged.close();
+    const alone = await adapterWith(names.slice(1));
+    const thrown = await codeOf(() =>
+      mergeHfDirectory(base, [alone], join(temporaryDirectory(), 'x')),
+    );
+    expect(thrown).toContain('WEIGHTS_ADAPTER_MISMATCH');
+    expect(thrown).toContain('does not hold lm_head.weight');
+  });
+
   it('is not taken for plain LoRA by training and generation', async () => {
     for (const name of CASES) {
       const thrown = await codeOf(() => readPeftAdapter(join(FIXTURES, name)));

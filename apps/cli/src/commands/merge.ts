@@ -84,6 +84,7 @@ async function mergeModel(cli: Cli, { model, adapters, flags }: MergeCall): Prom
     ? await mergeGguf(cli, read, { model, output, dtype: flags.dtype })
     : await mergeHfDirectory(cli.path(model), read, output, {
         ...(flags.dtype === undefined ? {} : { dtype: flags.dtype }),
+        adapterDirs: adapters.map((adapter) => cli.path(adapter)),
         signal: cli.signal,
         onProgress: ({ done, total }) =>
           cli.progress.update({ stage: 'merge', done, total, unit: 'tensors' }),

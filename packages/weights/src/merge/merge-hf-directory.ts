@@ -30,6 +30,8 @@ export interface MergeHfOptions {
   readonly dtype?: 'f32' | 'f16' | 'bf16';
   /** Bytes; default {@link DEFAULT_MAX_SHARD_BYTES}. */
   readonly maxShardBytes?: number;
+  /** Directories of the adapters: where one resized the vocabulary, the last one's tokenizer replaces the base's. */
+  readonly adapterDirs?: readonly string[];
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: WriteProgress) => void;
 }
@@ -55,11 +57,14 @@ export async function mergeHfDirectory(
   const model = logicalModel(raw, path);
   const source = await openHfTensors(directory);
   try {
-    const parameters = storedParameters(directory, model, source);
+    const vocabulary = resizedVocabulary(model, adapters);
+    const parameters = storedParameters(directory, model, source).map((parameter) =>
+      withVocabulary(parameter, vocabulary),
+    );
     const tieWordEmbeddings = model.sizes.tiedEmbeddings;
     const base = { path: directory, config: { tieWordEmbeddings }, parameters };
     const plan = planMerge(base, adapters);
-    return await write({ directory, outDir, raw, source, parameters, plan, options });
+    return await write({ directory, outDir, raw, source, parameters, plan, options, vocabulary });
   } finally {
     await source.close();
   }
@@ -73,6 +78,8 @@ interface Job {
   readonly parameters: readonly StoredFloat[];
   readonly plan: MergePlan;
   readonly options: MergeHfOptions;
+  /** Null when it stays. */
+  readonly vocabulary: number | null;
 }
 
 /** A tensor of the base; types that nothing is added to keep a null. */
@@ -81,6 +88,8 @@ interface StoredFloat extends ParameterSpec {
   readonly stored: string;
   readonly dtype: string;
   readonly type: 'f32' | 'f16' | 'bf16' | null;
+  /** The base has another number of rows, so that only the adapter's own tensor counts. */
+  readonly isResized: boolean;
 }
 
 const PLAIN_TYPES: Readonly<Record<string, GgmlTypeName>> = {
@@ -108,11 +117,43 @@ function storedParameters(
       shape,
       dtype,
       type: plain !== undefined && isPlainType(plain) ? plain : null,
+      isResized: false,
       role: roleOf(first, shape),
       layer: first?.layer ?? null,
       module: name.split('.').at(-2) ?? name,
     };
   });
+}
+
+/**
+ * The size of the vocabulary after training with added tokens: what embedding and head, stored whole, both have.
+ * One of them alone is left for the plan to refuse.
+ */
+function resizedVocabulary(
+  model: LogicalModel,
+  adapters: readonly MergeableAdapter[],
+): number | null {
+  const { vocab, tiedEmbeddings } = model.sizes;
+  const names = hfLayout(model)
+    .filter(({ rectangles }) =>
+      /(embed_tokens|lm_head)\.weight$/.test(rectangles[0]?.logical ?? ''),
+    )
+    .map(({ name }) => name);
+  const found = new Set<number>();
+  for (const name of names) {
+    const shapes = adapters.map(({ additions }) => additions?.replacements.get(name)?.shape);
+    const [rows] = shapes.findLast((shape) => shape !== undefined) ?? [];
+    if (rows !== undefined) found.add(rows);
+    else if (!tiedEmbeddings) return null;
+  }
+  const [rows] = found;
+  return found.size === 1 && rows !== undefined && rows !== vocab ? rows : null;
+}
+
+function withVocabulary(parameter: StoredFloat, vocabulary: number | null): StoredFloat {
+  const isTable = parameter.role === 'embedding' || parameter.role === 'head';
+  if (vocabulary === null || !isTable) return parameter;
+  return { ...parameter, shape: [vocabulary, ...parameter.shape.slice(1)], isResized: true };
 }
 
 function roleOf(tensor: LogicalTensor | undefined, shape: readonly number[]): ParameterRole {
@@ -122,17 +163,16 @@ function roleOf(tensor: LogicalTensor | undefined, shape: readonly number[]): Pa
 }
 
 async function write(job: Job): Promise<MergeReport> {
-  const { directory, outDir, options, plan } = job;
+  const { outDir, options, plan } = job;
   const embedding = job.parameters.find(({ role }) => role === 'embedding');
   const written =
     plan.unties && embedding !== undefined
       ? [...job.parameters, untiedHead(embedding)]
       : job.parameters;
-  for (const parameter of written) requireFloat(parameter, plan);
+  for (const parameter of written) requireMergeable(parameter, plan);
   await mkdir(outDir, { recursive: true });
   await requireNoModel(outDir);
-  const sidecarFiles = await listSidecarFiles(directory);
-  for (const name of sidecarFiles) await copyFile(join(directory, name), join(outDir, name));
+  const sidecarFiles = await copySidecars(job);
   const merged: MergedTensor[] = [];
   const result = await writeShardedSafetensors(
     outDir,
@@ -155,6 +195,20 @@ async function write(job: Job): Promise<MergeReport> {
   };
 }
 
+/** Licence and card stay the base's; the tokenizer is the adapter's where that added tokens. */
+async function copySidecars({ directory, outDir, options, vocabulary }: Job): Promise<string[]> {
+  const from = new Map<string, string>();
+  for (const name of await listSidecarFiles(directory)) from.set(name, directory);
+  const adapterDir = vocabulary === null ? undefined : options.adapterDirs?.at(-1);
+  if (adapterDir !== undefined) {
+    for (const name of await listSidecarFiles(adapterDir)) {
+      if (!/^[A-Z]/.test(name)) from.set(name, adapterDir);
+    }
+  }
+  for (const [name, source] of from) await copyFile(join(source, name), join(outDir, name));
+  return [...from.keys()].sort();
+}
+
 function entryOf(
   parameter: StoredFloat,
   context: { job: Job; merged: MergedTensor[]; at: number; total: number },
@@ -169,7 +223,7 @@ function entryOf(
     dtype: (target === null ? parameter.dtype : DTYPE_NAMES[target]) as SafetensorsEntry['dtype'],
     data: async () => {
       throwIfAborted(signal);
-      const bytes = await job.source.read(parameter.stored);
+      const bytes = await baseBytes(job, parameter);
       onProgress?.({ tensor: name, done: at + 1, total });
       if (type === null || target === null) return bytes;
       const steps = job.plan.steps.get(name);
@@ -182,22 +236,42 @@ function entryOf(
   };
 }
 
-function configOf({ raw, options, plan }: Job): RawObject {
+/** A resized table starts from nothing; its whole replacement is the first change. */
+async function baseBytes({ source }: Job, parameter: StoredFloat): Promise<Uint8Array> {
+  if (!parameter.isResized) return await source.read(parameter.stored);
+  const elements = parameter.shape.reduce((product, n) => product * n, 1);
+  return new Uint8Array(elements * (parameter.type === 'f32' ? 4 : 2));
+}
+
+function configOf({ raw, options, plan, vocabulary }: Job): RawObject {
   const key = raw['dtype'] === undefined ? 'torch_dtype' : 'dtype';
   const names = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' };
   return {
     ...raw,
     ...(options.dtype === undefined ? {} : { [key]: names[options.dtype] }),
     ...(plan.unties ? { tie_word_embeddings: false } : {}),
+    ...(vocabulary === null ? {} : { vocab_size: vocabulary }),
   };
 }
 
-function requireFloat(parameter: StoredFloat, plan: MergePlan): void {
-  if (parameter.type !== null || !plan.steps.has(parameter.name)) return;
+function requireMergeable(parameter: StoredFloat, plan: MergePlan): void {
+  const { name, dtype, type, isResized } = parameter;
+  const steps = plan.steps.get(name);
+  if (isResized && steps?.[0]?.kind !== 'replace') {
+    throw new TuneyardError(
+      WEIGHTS_ERRORS.WEIGHTS_ADAPTER_MISMATCH,
+      `The adapter resized the vocabulary to ${parameter.shape[0]} and does not hold ${name}`,
+      {
+        details: { tensor: name },
+        hint: 'Save it in PEFT with save_embedding_layers=True.',
+      },
+    );
+  }
+  if (type !== null || steps === undefined) return;
   throw new TuneyardError(
     WEIGHTS_ERRORS.WEIGHTS_TENSOR_DTYPE,
-    `${parameter.name} is stored as ${parameter.dtype}; adapters are merged into F32, F16 and BF16`,
-    { details: { tensor: parameter.name, type: parameter.dtype } },
+    `${name} is stored as ${dtype}; adapters are merged into F32, F16 and BF16`,
+    { details: { tensor: name, type: dtype } },
   );
 }
 

@@ -5,6 +5,7 @@
  */
 import { TuneyardError } from '@tuneyard/core';
 import type { AdapterAdditions, LoraAdapter, LoraPair } from '../adapter/adapter.js';
+import { sameNumbers } from '../adapter/factors/kernels/factor-blocks.js';
 import { type AdapterBase, matchAdapter } from '../adapter/match-adapter.js';
 import { moduleScale } from '../adapter/module-pattern.js';
 import type { ParameterSpec } from '../config/parameter-table.js';
@@ -59,6 +60,7 @@ export function planMerge(base: AdapterBase, adapters: readonly MergeableAdapter
 
 function breaksTie(base: AdapterBase, adapter: MergeableAdapter): boolean {
   const { additions } = adapter;
+  if (replacesBothAlike(base, adapter)) return false;
   const touchesHead =
     adapter.pairs.some(({ module }) => module === 'lm_head') ||
     additions?.replacements.has(HEAD) === true;
@@ -82,6 +84,16 @@ function untiedBase(base: AdapterBase): AdapterBase {
   return { path: base.path, config: { tieWordEmbeddings: false }, parameters };
 }
 
+/** PEFT stores the shared matrix of a resized model twice. */
+function replacesBothAlike(base: AdapterBase, { pairs, additions }: MergeableAdapter): boolean {
+  const embedding = additions?.replacements.get(embeddingOf(base)?.name ?? '');
+  const head = additions?.replacements.get(HEAD);
+  if (embedding === undefined || head === undefined) return false;
+  const isAdapted =
+    (additions?.embeddings.length ?? 0) > 0 || pairs.some(({ module }) => module === 'lm_head');
+  return !isAdapted && sameNumbers(embedding.values, head.values);
+}
+
 function embeddingOf({ parameters }: AdapterBase): ParameterSpec | undefined {
   return parameters.find(({ role }) => role === 'embedding');
 }
@@ -99,6 +111,7 @@ function* adapterSteps(
   const { additions } = adapter;
   const byName = new Map(base.parameters.map((parameter) => [parameter.name, parameter]));
   for (const [name, { shape, values }] of additions?.replacements ?? []) {
+    if (name === HEAD && base.config.tieWordEmbeddings) continue;
     checkReplacement(base, name, { found: shape, parameter: byName.get(name) });
     yield [name, { kind: 'replace', values }];
   }
