@@ -13,7 +13,8 @@ export type ContentKind =
   | 'safetensors'
   | 'gguf'
   | 'torch'
-  | 'megatron';
+  | 'megatron'
+  | 'distributed';
 
 /**
  * Decides what a file or directory is. An artifact may hold any of the others.
@@ -46,6 +47,7 @@ function detectDirectory(names: readonly string[]): ContentKind | undefined {
   const has = (name: string): boolean => names.includes(name);
   if (has('manifest.json')) return 'artifact';
   if (has('adapter_config.json')) return 'adapter';
+  if (names.some((name) => /^(?:__\d+)?\.metadata$/.test(name))) return 'distributed';
   // A converted checkpoint has the model's config.json beside it.
   if (has('latest_checkpointed_iteration.txt')) return 'megatron';
   if (names.some((name) => /^mp_rank_\d+/.test(name))) return 'megatron';
@@ -95,6 +97,7 @@ function unknownContent(path: string): TuneyardError {
           'a .gguf file',
           'a torch file (.pt, .bin)',
           'a Megatron checkpoint directory',
+          'a distributed checkpoint (.metadata)',
           'tokenizer.json or tokenizer.model',
         ],
       },

@@ -29,6 +29,8 @@ async function inspectAs(path: string, kind: ContentKind): Promise<Inspection> {
       return await (await import('./inspect-torch.js')).inspectTorch(path);
     case 'megatron':
       return await (await import('./inspect-torch.js')).inspectMegatron(path);
+    case 'distributed':
+      return await (await import('./inspect-distributed.js')).inspectDistributed(path);
     case 'gguf':
       return await inspectGguf(await ggufFile(path));
   }

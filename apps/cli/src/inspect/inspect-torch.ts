@@ -121,7 +121,8 @@ function shown(name: string): string {
   return visibleText(name.replaceAll('\u001f', '/'));
 }
 
-const DTYPES: { readonly [name: string]: SafetensorsDtype } = {
+/** Names of element types in torch that have values to show. */
+export const TORCH_DTYPE_NAMES: { readonly [name: string]: SafetensorsDtype } = {
   float64: 'F64',
   float32: 'F32',
   float16: 'F16',
@@ -135,12 +136,12 @@ const DTYPES: { readonly [name: string]: SafetensorsDtype } = {
 };
 
 function dtypeOf({ name, dtype }: TorchTensor): SafetensorsDtype {
-  const known = DTYPES[dtype];
+  const known = TORCH_DTYPE_NAMES[dtype];
   if (known !== undefined) return known;
   throw new TuneyardError(
     CLI_ERRORS.CLI_INVALID_VALUE,
     `Statistics of ${dtype} tensors are not supported`,
-    { details: { tensor: shown(name), allowed: Object.keys(DTYPES) } },
+    { details: { tensor: shown(name), allowed: Object.keys(TORCH_DTYPE_NAMES) } },
   );
 }
 
