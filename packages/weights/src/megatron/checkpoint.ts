@@ -81,10 +81,12 @@ export function recogniseMegatron(
   const tiedName = TIED_HEAD_NAMES[settings.spec].replaceAll('/', KEY_SEPARATOR);
   const isTiedHead = (name: string): boolean => name.endsWith(KEY_SEPARATOR + tiedName);
   const isTied = model.sizes.tiedEmbeddings;
+  const hasExtra = (model.sizes.extraLayers ?? 0) > 0;
   const sources = matchSources(specs, located, {
     otherNames,
     isOptional: ({ name }: StoredSpec) => isTied && isTiedHead(name),
-    isIgnored: (name) => !isModelTensor(name) || (isTied && isTiedHead(name)),
+    isIgnored: (name) =>
+      !isModelTensor(name) || (isTied && isTiedHead(name)) || (hasExtra && isOfExtraLayer(name)),
   });
   return { settings, vocabularyRows, args, sources };
 }
@@ -249,7 +251,15 @@ const OTHER_NAMES: readonly (readonly [string, string])[] = [
   ['.linear_kv_up_proj.weight', '.linear_kvb.weight'],
   ['.self_attention.kv_layernorm.', '.self_attention.k_layernorm.'],
   ['.mlp.shared_experts.gate_weight', '.mlp.shared_expert_gate.weight'],
+  // With layers that predict further tokens, the norm is outside of the decoder.
+  [`${KEY_SEPARATOR}decoder.final_layernorm.`, `${KEY_SEPARATOR}final_layernorm.`],
 ];
+
+/** Layers that predict further tokens, and the copy of the embedding that the last stage keeps for them. */
+function isOfExtraLayer(name: string): boolean {
+  const [, parameter = ''] = name.split(KEY_SEPARATOR);
+  return parameter.startsWith('mtp.') || parameter === 'embedding.word_embeddings.weight';
+}
 
 function otherNames(name: string): readonly string[] {
   return OTHER_NAMES.flatMap(([one, other]) => {

@@ -8,6 +8,7 @@ import {
   type StoredSource,
 } from '../convert/compose-plan.js';
 import { type HfStyle, hfLayout, hfStyleOf } from '../convert/hf-layout.js';
+import { ignorableTensors } from '../convert/hf-tensor-check.js';
 import type {
   ConversionPlan,
   ConvertedDtype,
@@ -77,12 +78,10 @@ export function hfSources(
     model,
     tensors.map(({ name }) => name),
   );
-  const specs = hfLayout(model, { style });
-  const known = new Set(specs.map(({ name }) => name));
   return matchSources(
-    specs,
+    hfLayout(model, { style }),
     tensors.map((tensor) => ({ shard: '', tensor })),
-    { isIgnored: (name) => isComputed(name) || (isHead(name) && !known.has(name)) },
+    { isIgnored: ignorableTensors(model) },
   );
 }
 
@@ -187,14 +186,4 @@ const CONFIG_DTYPES: { readonly [D in ConvertedDtype]?: string } = {
 function configOf({ config, dtype }: PlanInput): RawObject {
   const name = dtype === null ? undefined : CONFIG_DTYPES[dtype];
   return name === undefined ? config : { ...config, torch_dtype: name };
-}
-
-/** Tables that old files carry and every library computes anew. */
-function isComputed(name: string): boolean {
-  return name.endsWith('rotary_emb.inv_freq') || name.endsWith('rotary_pos_emb.inv_freq');
-}
-
-/** Files of tied models may hold the embedding a second time. */
-function isHead(name: string): boolean {
-  return name === 'lm_head.weight' || name === 'transformer.output_layer.weight';
 }

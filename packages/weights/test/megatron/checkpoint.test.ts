@@ -199,6 +199,21 @@ describe('recogniseMegatron', () => {
     );
   });
 
+  it('leaves out layers that predict further tokens when the configuration says that there are some', () => {
+    const { files } = write(LLAMA, { pipelineParallel: 2 });
+    const [first, last] = files as [MegatronFile, MegatronFile];
+    const embedding = first.tensors.find(({ name }) => name.includes('word_embeddings'))!;
+    const extra = { ...embedding, name: 'model\u001fmtp.layers.0.eh_proj.weight' };
+    const tensors = last.tensors.map((tensor) => ({
+      ...tensor,
+      name: tensor.name.replace('decoder.final_layernorm', 'final_layernorm'),
+    }));
+    const withExtra = [first, { ...last, tensors: [...tensors, embedding, extra] }];
+    expect(() => recognise(withExtra)).toThrow('mtp.layers.0.eh_proj.weight');
+    const sizes = { ...LLAMA.model.sizes, extraLayers: 1 };
+    recognise(withExtra, { ...LLAMA, model: { ...LLAMA.model, sizes } });
+  });
+
   it('finds norms under the names of the other layer specification', () => {
     const { files } = write(LLAMA, { spec: 'transformer_engine' });
     const renamed = files.map((file) => ({
@@ -209,6 +224,24 @@ describe('recogniseMegatron', () => {
       })),
     }));
     expect(recognise(renamed).spec).toBe('transformer_engine');
+  });
+});
+
+describe('planHfToMegatron', () => {
+  it('leaves out what files hold and no layout moves, and refuses the rest', () => {
+    const { model, config } = readFamily('llama-tied');
+    const { tensors } = hfMemory(model);
+    const settings = DEFAULT_MEGATRON_SETTINGS;
+    const plan = (...names: string[]) =>
+      planHfToMegatron({
+        model,
+        config,
+        settings,
+        dtype: null,
+        tensors: [...tensors, ...names.map((name) => ({ ...tensors[0]!, name }))],
+      });
+    plan('lm_head.weight', 'model.layers.0.self_attn.rotary_emb.inv_freq');
+    expect(() => plan('model.layers.7.mlp.up_proj.weight')).toThrow('model.layers.7.mlp.up_proj');
   });
 });
 
