@@ -1,7 +1,7 @@
 """Loads directories that Tuneyard made from GGUF files in transformers and compares with the goldens.
 
 Run: HF_HUB_OFFLINE=1 python test/oracles/check_gguf_families.py DIRECTORY
-DIRECTORY holds one Hugging Face directory per golden of packages/engine/test/fixtures/gguf-families, by its name.
+DIRECTORY holds Hugging Face directories by the names of the goldens in packages/engine/test/fixtures/gguf-families.
 Families that transformers has no code for are passed over. Prints one line each; fails on the first difference.
 """
 
@@ -18,6 +18,8 @@ GOLDENS = Path(__file__).resolve().parents[2] / "packages/engine/test/fixtures/g
 for path in sorted(GOLDENS.glob("*.json")):
     golden = json.loads(path.read_text())
     folder = Path(sys.argv[1]) / path.stem
+    if not folder.exists():
+        continue
     config = json.loads((folder / "config.json").read_text())
     if config["model_type"] not in CONFIG_MAPPING:
         print(f"{path.stem}: no code in transformers")

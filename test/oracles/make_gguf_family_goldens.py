@@ -228,6 +228,23 @@ STANDARD = {
             rope_parameters=LONGROPE,
         ),
     ),
+    "phi4-mini": (
+        "phi3",
+        dict(
+            SMALL,
+            tie_word_embeddings=True,
+            sliding_window=None,
+            max_position_embeddings=1024,
+            original_max_position_embeddings=512,
+            partial_rotary_factor=0.75,
+            rope_parameters=dict(
+                LONGROPE,
+                short_factor=[1.0, 1.25, 1.5],
+                long_factor=[1.0, 2.5, 8.0],
+                partial_rotary_factor=0.75,
+            ),
+        ),
+    ),
     "deepseek-v2": (
         "deepseek_v2",
         dict(
@@ -263,6 +280,29 @@ STANDARD = {
             norm_topk_prob=True,
             routed_scaling_factor=2.5,
             rope_parameters=rope(),
+        ),
+    ),
+    "deepseek-v3-yarn": (
+        "deepseek_v3",
+        dict(
+            MLA,
+            n_group=1,
+            topk_group=1,
+            norm_topk_prob=True,
+            routed_scaling_factor=2.5,
+            rope_parameters=dict(YARN, mscale=1.0, mscale_all_dim=1.0),
+        ),
+    ),
+    "deepseek-v2-yarn": (
+        "deepseek_v2",
+        dict(
+            MLA,
+            n_group=1,
+            topk_group=1,
+            topk_method="greedy",
+            norm_topk_prob=False,
+            routed_scaling_factor=1.0,
+            rope_parameters=dict(YARN, mscale=0.707, mscale_all_dim=0.707),
         ),
     ),
 }
