@@ -55,6 +55,10 @@ async function convert(cli: Cli, { source, output, flags }: ConvertCall): Promis
   const { planConversion, runConversion } = await import('@tuneyard/weights');
   const { requestOf } = await import('../convert/convert-request.js');
   const planned = await planConversion(requestOf(cli, source, flags));
+  const { extraLayers = 0 } = planned.model.sizes;
+  if (extraLayers > 0) {
+    cli.warn(`${extraLayers} layers for predicting further tokens are left out`);
+  }
   if (flags.dryRun === true) {
     showPlan(cli, planned);
     return;

@@ -20,6 +20,8 @@ export interface ConvertFlags {
   readonly noopLayers?: readonly number[];
   readonly moeGroupedGemm?: boolean;
   readonly dualpipev?: boolean;
+  readonly mlaMmSplit?: boolean;
+  readonly moeTpExtendEp?: boolean;
   readonly vocabPadding?: VocabularyPadding;
   readonly makeVocabSizeDivisibleBy?: number;
   readonly separateGate?: boolean;
@@ -89,6 +91,8 @@ function addLayoutOptions(command: Command, count: (text: string) => number): Co
     .option('--num-layer-list <list>', 'layers of each pipeline stage, such as 7,8,8,9', listOption)
     .option('--noop-layers <list>', 'positions of layers without weights', listOption)
     .option('--moe-grouped-gemm', 'experts of a rank in one tensor')
+    .option('--moe-tp-extend-ep', 'experts are divided among tensor ranks, each whole')
+    .option('--mla-mm-split', 'latent attention: projections in their parts')
     .option('--dualpipev', 'each stage has a block from the front and one from the back')
     .addOption(
       new Option('--vocab-padding <how>', 'what padded rows of the vocabulary hold').choices([

@@ -41,6 +41,8 @@ function layoutOf(flags: ConvertFlags): Partial<MegatronSettings> {
     noopLayers: flags.noopLayers,
     schedule: flags.dualpipev === true ? 'dualpipev' : undefined,
     groupedGemm: flags.moeGroupedGemm,
+    expertsOverTensorRanks: flags.moeTpExtendEp,
+    splitLatent: flags.mlaMmSplit,
     vocabularyPadding:
       flags.vocabPadding ?? (flags.makeVocabSizeDivisibleBy === undefined ? undefined : 'last_row'),
     vocabularyDivisibleBy: flags.makeVocabSizeDivisibleBy,

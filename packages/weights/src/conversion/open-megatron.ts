@@ -126,7 +126,9 @@ function plainValue(value: TorchValue): ArgumentValue | undefined {
   }
   if (value.kind === 'float') return value.value;
   if (value.kind === 'global') return value.name;
-  if (value.kind !== 'list' && value.kind !== 'tuple') return undefined;
+  // Trainings keep some lists, such as noop_layers, as sets.
+  const isList = value.kind === 'list' || value.kind === 'tuple' || value.kind === 'set';
+  if (!isList) return undefined;
   const items = value.items.map(plainValue);
   return items.every((item) => item !== undefined) ? (items as ArgumentValue[]) : undefined;
 }
