@@ -37,7 +37,11 @@ async function takeLock(path: string): Promise<void> {
       throw new TuneyardError(
         WEIGHTS_ERRORS.WEIGHTS_CONVERT_BUSY,
         `Process ${holder} is writing the same conversion (${path})`,
-        { category: 'conflict', details: { pid: holder, file: path } },
+        {
+          category: 'conflict',
+          details: { pid: holder, file: path },
+          hint: `Wait for it; if process ${holder} is something else, remove ${path}.`,
+        },
       );
     }
     await rm(path, { force: true });
