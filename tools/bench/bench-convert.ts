@@ -3,12 +3,12 @@
  * ours against a straightforward PyTorch converter and against plain copies of as many bytes: one loop of read and
  * write, and as many at once as the conversion has threads.
  *
- * Every turn is a new process. Candidates take turns within a round and the order rotates; what a turn wrote is removed
- * and the disk has settled before the next begins. By default nobody waits for the disk, as torch.save does not;
+ * Every turn is a new process. Candidates take turns within a round and the order rotates; before each, what the last
+ * one wrote is removed, the disk has settled, and the source has been read once, so that it is cached for all alike. By default nobody waits for the disk, as torch.save does not;
  * `--sync` makes all of them wait. The last line is JSON.
  */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -143,93 +143,106 @@ function bytesUnder(dir: string): number {
 
 /** A case with its source on the disk and the size of its output known. */
 interface PreparedCase {
-  readonly name: ConvertCase;
   readonly options: ConvertTurnOptions;
   readonly readBytes: number;
   readonly isSame: boolean | null;
 }
 
-/** Writes sources, and runs each case once, untimed, to know its output and compare it with torch's. */
+/** Writes the source, and converts once, untimed, to know the output and compare it with torch's. */
 async function prepare(
-  { bytes, cases, isDurable }: Options,
+  name: ConvertCase,
   place: Workplace,
-  isTorchThere: boolean,
-): Promise<PreparedCase[]> {
-  const prepared: PreparedCase[] = [];
-  const made = new Set<string>();
-  for (const name of cases) {
-    const { what, from, dtype } = CONVERT_CASES[name];
-    const hf = place.at(`hf-${from}`);
-    if (!made.has(hf)) await writeSyntheticModel({ directory: hf, dtype: from, bytes });
-    made.add(hf);
-    const megatron = place.at('megatron');
-    const shared = { config: hf, isDurable, writeBytes: 0 };
-    if (what === 'to-hf') {
-      await runOurs({ ...shared, what: 'to-megatron', source: hf, target: megatron, dtype: null });
-    }
-    const source = what === 'to-hf' ? megatron : hf;
-    const options: ConvertTurnOptions = { ...shared, what, source, target: place.at('out'), dtype };
-    await runOurs(options);
-    const writeBytes = bytesUnder(options.target);
-    let isSame: boolean | null = null;
-    if (isTorchThere) {
-      const other = place.at('other');
-      await runTorch({ ...options, target: other });
-      const { stdout } = await run(PYTHON, [BASELINE, 'same', options.target, other]);
-      isSame = (JSON.parse(stdout) as { same: boolean }).same;
-      await place.clear('other');
-    }
-    await place.clear('out');
-    prepared.push({
-      name,
-      options: { ...options, writeBytes },
-      readBytes: bytesUnder(source),
-      isSame,
-    });
+  { bytes, isDurable, isTorchThere }: Options & { readonly isTorchThere: boolean },
+): Promise<PreparedCase> {
+  const { what, from, dtype } = CONVERT_CASES[name];
+  const hf = place.at('hf');
+  await writeSyntheticModel({ directory: hf, dtype: from, bytes });
+  const shared = { config: hf, isDurable, writeBytes: 0 };
+  const megatron = place.at('megatron');
+  if (what === 'to-hf') {
+    await runOurs({ ...shared, what: 'to-megatron', source: hf, target: megatron, dtype: null });
   }
-  return prepared;
+  const source = what === 'to-hf' ? megatron : hf;
+  const options: ConvertTurnOptions = { ...shared, what, source, target: place.at('out'), dtype };
+  await runOurs(options);
+  const writeBytes = bytesUnder(options.target);
+  let isSame: boolean | null = null;
+  if (isTorchThere) {
+    const other = place.at('other');
+    await runTorch({ ...options, target: other });
+    const { stdout } = await run(PYTHON, [BASELINE, 'same', options.target, other]);
+    isSame = (JSON.parse(stdout) as { same: boolean }).same;
+    await place.clear('other');
+  }
+  await place.clear('out');
+  return { options: { ...options, writeBytes }, readBytes: bytesUnder(source), isSame };
 }
 
-async function main(): Promise<void> {
-  const options = parseOptions(process.argv.slice(2));
-  if (options === null) {
-    console.log(USAGE);
-    return;
+/** Reads all files of a directory, so that they are in the system's cache. */
+function warm(dir: string): void {
+  const block = new Uint8Array(4 * 1024 * 1024);
+  for (const name of readdirSync(dir, { recursive: true, encoding: 'utf8' })) {
+    const path = join(dir, name);
+    if (!statSync(path).isFile()) continue;
+    const handle = openSync(path, 'r');
+    while (readSync(handle, block) > 0);
+    closeSync(handle);
   }
-  const say = (text: string): void => {
-    if (!options.isJsonOnly) console.error(text);
-  };
+}
+
+async function runCase(
+  name: ConvertCase,
+  place: Workplace,
+  options: Options & { readonly isTorchThere: boolean; readonly say: (text: string) => void },
+): Promise<ConvertTurns> {
+  const { options: turn, readBytes, isSame } = await prepare(name, place, options);
+  const candidates: ConvertCandidate[] = ['tuneyard', 'copy', 'copies'];
+  if (options.isTorchThere) candidates.push('torch');
+  const turns: Partial<Record<ConvertCandidate, ConvertTurnReport[]>> = {};
+  for (let round = 0; round < options.rounds; round++) {
+    for (let i = 0; i < candidates.length; i++) {
+      const candidate = candidates[(i + round) % candidates.length] ?? 'tuneyard';
+      warm(turn.source);
+      const report = await takeTurn(candidate, turn);
+      await place.clear('out');
+      const seconds = (report.wallMs / 1000).toFixed(2);
+      options.say(`${name} round ${round + 1} ${candidate}: ${seconds} s`);
+      turns[candidate] = [...(turns[candidate] ?? []), report];
+    }
+  }
+  await place.clear('hf');
+  await place.clear('megatron');
+  return { name, readBytes, writeBytes: turn.writeBytes, turns, isSame };
+}
+
+async function main(options: Options): Promise<void> {
+  const say = options.isJsonOnly ? () => undefined : (text: string) => console.log(text);
   const isTorchThere = await hasTorch();
   if (!isTorchThere) say(`${PYTHON} has no torch with safetensors: no baseline`);
-  const candidates: ConvertCandidate[] = ['tuneyard', 'copy', 'copies'];
-  if (isTorchThere) candidates.push('torch');
+  const loadBefore = loadavg()[0] ?? 0;
   const place = new Workplace(options.dir);
   try {
-    say(`load ${loadavg().map((load) => load.toFixed(1))}; writing ${options.bytes / 1e9} GB`);
-    const prepared = await prepare(options, place, isTorchThere);
-    const turns = prepared.map(() => new Map<ConvertCandidate, ConvertTurnReport[]>());
-    for (let round = 0; round < options.rounds; round++) {
-      for (const [at, { name, options: turn }] of prepared.entries()) {
-        for (let i = 0; i < candidates.length; i++) {
-          const candidate = candidates[(i + round) % candidates.length] ?? 'tuneyard';
-          const report = await takeTurn(candidate, turn);
-          await place.clear('out');
-          say(`round ${round + 1} ${name} ${candidate}: ${(report.wallMs / 1000).toFixed(2)} s`);
-          const own = turns[at];
-          own?.set(candidate, [...(own.get(candidate) ?? []), report]);
-        }
-      }
+    const all: ConvertTurns[] = [];
+    for (const name of options.cases) {
+      all.push(await runCase(name, place, { ...options, isTorchThere, say }));
     }
-    const all = prepared.map(({ name, readBytes, options: turn, isSame }, at): ConvertTurns => {
-      const own = Object.fromEntries(turns[at] ?? []);
-      return { name, readBytes, writeBytes: turn.writeBytes, turns: own, isSame };
-    });
     const result = summariseConvert(all, options);
-    say(formatConvertTable(result));
+    say(`\n${formatConvertTable(result)}\n`);
+    if (loadBefore > 0.5) {
+      say(`The machine was busy before the first turn (load ${loadBefore.toFixed(1)}).\n`);
+    }
     console.log(JSON.stringify(result));
   } finally {
     rmSync(place.root, { recursive: true, force: true });
   }
 }
 
-await main();
+let options: Options | null = null;
+try {
+  options = parseOptions(process.argv.slice(2));
+  if (options === null) console.log(USAGE);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 2;
+}
+if (options !== null) await main(options);
