@@ -10,6 +10,7 @@ import {
   readDistributedTensor,
   TORCH_DTYPES,
   TorchArchiveReader,
+  type TorchDict,
 } from '../src/index.js';
 
 const FIXTURES = fileURLToPath(new URL('./fixtures/torch-dcp/', import.meta.url));
@@ -124,7 +125,7 @@ describe('checkpoints that megatron-core wrote', () => {
     await using common = await TorchArchiveReader.open(checkpoint.commonFile!);
     const { root } = common;
     expect(root).toMatchObject({ kind: 'dict' });
-    const keys = (root as { entries: [unknown, unknown][] }).entries.map(([key]) => key);
+    const keys = (root as TorchDict).entries.map(([key]) => key);
     expect(keys).toEqual(expect.arrayContaining(['args', 'checkpoint_version', 'iteration']));
   });
 

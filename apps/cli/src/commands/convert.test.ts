@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -35,6 +35,26 @@ describe('tuneyard convert', () => {
     expect(same.stdout).toMatch(/^all 47 tensors are equal/m);
     const tokenizer = await readFile(join(dir, 'hf/tokenizer.json'));
     expect(tokenizer).toEqual(await readFile(join(BUNDLED_MODEL, 'tokenizer.json')));
+  });
+
+  it('--verify tells copies of one tensor apart that ranks hold', async () => {
+    await run('convert', BUNDLED_MODEL, 'drift', '--to', 'megatron', '--tp', '2');
+    const model = await readFile(join(BUNDLED_MODEL, 'model.safetensors'));
+    const start = 8 + Number(model.readBigUInt64LE(0));
+    const header = JSON.parse(model.toString('utf8', 8, start));
+    const [begin, end] = header['model.norm.weight'].data_offsets;
+    const file = join(dir, 'drift/iter_0000001/mp_rank_01/model_optim_rng.pt');
+    const rank = await readFile(file);
+    const at = rank.indexOf(model.subarray(start + begin, start + end));
+    expect(at).toBeGreaterThan(0);
+    rank[at] = rank[at]! ^ 1;
+    await writeFile(file, rank);
+
+    expect(await run('convert', 'drift', 'hf-a', '--to', 'hf')).toMatchObject({ exitCode: 0 });
+    const told = await run('convert', 'drift', 'hf-b', '--to', 'hf', '--verify');
+    expect(told.exitCode).toBe(2);
+    expect(told.stderr).toMatch(/mp_rank_01.*model \/ decoder.final_layernorm.weight/s);
+    expect(told.stderr).toContain('ranks have drifted apart');
   });
 
   it('tells two checkpoints apart by their values', async () => {

@@ -95,21 +95,35 @@ async function verify(
   outDir: string,
   flags: ConvertFlags,
 ): Promise<void> {
-  const { verifyConversion } = await import('@tuneyard/weights');
-  const { mismatch } = await verifyConversion(planned.plan, outDir, {
+  const { verifyConversion, verifyReplicas } = await import('@tuneyard/weights');
+  const options = {
     memoryBytes: flags.memory,
     ...(flags.workers === undefined ? {} : { workers: flags.workers }),
     signal: cli.signal,
-    onProgress: ({ comparedBytes: done, totalBytes: total }) =>
-      cli.progress.update({ stage: 'verify', done, total, unit: 'bytes' }),
-  });
+    onProgress: ({
+      comparedBytes: done,
+      totalBytes: total,
+    }: {
+      comparedBytes: number;
+      totalBytes: number;
+    }) => cli.progress.update({ stage: 'verify', done, total, unit: 'bytes' }),
+  };
+  // Norms and other tensors that every tensor-parallel rank holds: only one of them was converted.
+  const copies = await verifyReplicas(planned.plan, options);
+  const output =
+    copies.mismatch ?? (await verifyConversion(planned.plan, outDir, options)).mismatch;
   cli.progress.clear();
-  if (mismatch === null) return;
-  const { file, tensor, problem } = mismatch;
+  if (output === null) return;
+  const { file, problem } = output;
+  // Torch files nest dictionaries; their keys are joined by a control character.
+  const tensor = output.tensor.replaceAll('\u001f', ' / ');
   throw new TuneyardError(CLI_ERRORS.CLI_VERIFICATION_FAILED, `${file}, ${tensor}: ${problem}`, {
-    category: 'internal',
+    category: copies.mismatch === null ? 'internal' : 'invalid_input',
     details: { file, tensor },
-    hint: 'Convert again; if it differs again, the disk or memory is at fault.',
+    hint:
+      copies.mismatch === null
+        ? 'Convert again; if it differs again, the disk or memory is at fault.'
+        : 'The source holds this tensor more than once, and not the same: it is damaged, or ranks have drifted apart.',
   });
 }
 

@@ -17,6 +17,7 @@ import {
   type ModelSource,
   mergeAdapter,
   openModel,
+  readAdapter,
   readPeftAdapter,
   type WriteProgress,
   writePeftAdapter,
@@ -66,7 +67,7 @@ export async function exportHfDirectory(cli: Cli, request: ExportRequest): Promi
   return await withModel(request.model, async (source) => {
     const options = await hfWriteOptions(cli, source, dtype ?? undefined);
     if (request.adapter === null) return await exportHf(source, request.output, options);
-    const adapter = await readPeftAdapter(request.adapter);
+    const adapter = await readAdapter(request.adapter);
     return await mergeAdapter(source, adapter, request.output, options);
   });
 }

@@ -3,14 +3,14 @@
 import { join } from 'node:path';
 import { formatBytes, formatCount } from '@tuneyard/core';
 import { SafetensorsReader } from '@tuneyard/formats';
-import { moduleScale, readPeftAdapter } from '@tuneyard/weights';
+import { moduleScale, readAdapter } from '@tuneyard/weights';
 import { visibleText } from '../terminal/visible-text.js';
 import { safetensorsTable, tensorTotals } from './inspect-safetensors.js';
 import type { Inspection } from './inspection.js';
 
 /** Inspects an adapter directory. Throws: the codes of adapters and of safetensors. */
 export async function inspectAdapter(directory: string): Promise<Inspection> {
-  const { config, pairs } = await readPeftAdapter(directory);
+  const { config, pairs, additions } = await readAdapter(directory);
   const reader = await SafetensorsReader.open(join(directory, 'adapter_model.safetensors'));
   const tensors = safetensorsTable(reader);
   const totals = tensorTotals(tensors.lines);
@@ -34,9 +34,12 @@ export async function inspectAdapter(directory: string): Promise<Inspection> {
     ],
     document: { config, modules: pairs.map(({ module }) => module), ...totals },
     tensors,
-    problems: pairs.every(({ b }) => b.every((value) => value === 0))
-      ? ['every B factor is zero: the adapter changes nothing']
-      : [],
+    problems:
+      additions.replacements.size === 0 &&
+      additions.embeddings.length === 0 &&
+      pairs.every(({ b }) => b.every((value) => value === 0))
+        ? ['every B factor is zero: the adapter changes nothing']
+        : [],
     close: () => reader.close(),
   };
 }

@@ -122,7 +122,7 @@ class BatchThread {
 
 function startThread(workerData: RunSettings): Worker {
   if (!import.meta.url.endsWith('.ts')) {
-    return new Worker(new URL(`${ENTRY}.js`, import.meta.url), { workerData });
+    return new Worker(new URL(`${ENTRY}.js`, import.meta.url), { workerData, execArgv: [] });
   }
   // In a source tree a thread has to be taught TypeScript first; flags of the process do not reach its loader.
   const found = createRequire(import.meta.url).resolve('tsx/esm/api');
