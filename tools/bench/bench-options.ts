@@ -1,5 +1,6 @@
 /** Command line of `npm run bench:train`. */
 import { parseArgs } from 'node:util';
+import { parseCount, parseName } from './parse-options.js';
 import { isShapeName, type ShapeName } from './random-model.js';
 
 /** Types of the frozen base weights that the bench knows. */
@@ -35,8 +36,6 @@ export const BENCH_USAGE = `Usage: npm run bench:train -- [options]
 
 PyTorch is found through TUNEYARD_ORACLE_PYTHON, else as python3.`;
 
-const COUNT_MAX = 1000;
-
 /**
  * Parses the arguments after the script's name; null when help is asked for.
  *
@@ -65,25 +64,11 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | null 
     stepsPerTurn: quick ? 1 : 3,
     warmupSteps: quick ? 1 : 3,
     threads: parseList('--threads', values.threads, (x) => parseCount('--threads', x)),
-    bases: parseList('--base', values.base, parseBase),
+    bases: parseList('--base', values.base, (x) => parseName('--base', x, BASE_TYPES)),
     shape,
     isQuick: quick,
     isJsonOnly: values.json,
   };
-}
-
-function parseCount(option: string, text: string): number {
-  const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (count < 1 || count > COUNT_MAX) {
-    throw new Error(`${option} ${text}: allowed are whole numbers from 1 to ${COUNT_MAX}`);
-  }
-  return count;
-}
-
-function parseBase(text: string): BenchBase {
-  const base = BASE_TYPES.find((name) => name === text);
-  if (base === undefined) throw new Error(`--base ${text}: allowed are ${BASE_TYPES.join(', ')}`);
-  return base;
 }
 
 function parseList<T>(option: string, text: string, parse: (item: string) => T): readonly T[] {

@@ -24,6 +24,7 @@ import {
   type PreprocessTurns,
   summarisePreprocess,
 } from './bench-preprocess-report.js';
+import { parseCount, parseNames } from './parse-options.js';
 
 const USAGE = `Usage: npm run bench:preprocess -- [options]
 
@@ -66,19 +67,11 @@ function parseOptions(args: readonly string[]): Options | null {
   });
   if (values.help) return null;
   const { quick } = values;
-  const count = (option: string, text: string): number => {
-    if (!/^[1-9]\d{0,3}$/.test(text)) throw new Error(`${option} ${text}: allowed are 1 to 9999`);
-    return Number(text);
-  };
   return {
-    rounds: quick ? 1 : count('--rounds', values.rounds),
-    vocabularies: values.vocabulary.split(',').map((item) => {
-      const found = BENCH_VOCABULARIES.find((name) => name === item.trim());
-      if (found !== undefined) return found;
-      throw new Error(`--vocabulary ${item}: allowed are ${BENCH_VOCABULARIES.join(', ')}`);
-    }),
-    coldBytes: 1e6 * (quick ? 1 : count('--cold-mb', values['cold-mb'])),
-    longBytes: 1e6 * (quick ? 2 : count('--long-mb', values['long-mb'])),
+    rounds: quick ? 1 : parseCount('--rounds', values.rounds),
+    vocabularies: parseNames('--vocabulary', values.vocabulary, BENCH_VOCABULARIES),
+    coldBytes: 1e6 * (quick ? 1 : parseCount('--cold-mb', values['cold-mb'])),
+    longBytes: 1e6 * (quick ? 2 : parseCount('--long-mb', values['long-mb'])),
     isJsonOnly: values.json,
   };
 }

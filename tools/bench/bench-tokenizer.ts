@@ -22,6 +22,7 @@ import {
   summariseTokenizers,
   type TokenizerTurns,
 } from './bench-tokenizer-report.js';
+import { parseCount, parseNames } from './parse-options.js';
 
 const USAGE = `Usage: npm run bench:tokenizer -- [options]
 
@@ -73,21 +74,6 @@ function parseOptions(args: readonly string[]): Options | null {
     sustainedBytes: 1e6 * (quick ? 1 : parseCount('--sustained-mb', values['sustained-mb'])),
     isJsonOnly: values.json,
   };
-}
-
-function parseCount(option: string, text: string): number {
-  if (!/^[1-9]\d{0,2}$/.test(text)) {
-    throw new Error(`${option} ${text}: allowed are whole numbers from 1 to 999`);
-  }
-  return Number(text);
-}
-
-function parseNames<T extends string>(option: string, text: string, known: readonly T[]): T[] {
-  return text.split(',').map((item) => {
-    const found = known.find((name) => name === item.trim());
-    if (found === undefined) throw new Error(`${option} ${item}: allowed are ${known.join(', ')}`);
-    return found;
-  });
 }
 
 async function takeTurn(options: TokenizerTurnOptions): Promise<TokenizerTurnReport> {

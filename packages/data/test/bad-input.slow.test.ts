@@ -6,18 +6,16 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { TuneyardError } from '@tuneyard/core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import {
-  discoverDataFiles,
-  planReadUnits,
-  type ReadItem,
-  readRecords,
-  readUnit,
-} from '../src/index.js';
+import { readRecords } from '../src/index.js';
 import { fixture, patched, plainBlock, repeatBlock, zstdFrame } from './bad-input-files.js';
-
-const MIB = 1024 * 1024;
-/** What reading may add to the resident memory, whatever the file claims. */
-const MEMORY_LIMIT = 400 * MIB;
+import {
+  collect,
+  failure,
+  MEMORY_LIMIT,
+  MIB,
+  type Refused,
+  readInUnits,
+} from './bad-input-reading.js';
 
 let dir = '';
 beforeAll(async () => {
@@ -29,38 +27,6 @@ function save(name: string, bytes: string | Buffer): string {
   writeFileSync(path, bytes);
   return path;
 }
-
-async function collect(items: AsyncIterable<ReadItem>): Promise<ReadItem[]> {
-  const all: ReadItem[] = [];
-  for await (const item of items) all.push(item);
-  return all;
-}
-
-/** Reads a file as preprocessing does: found, cut, read. */
-async function readInUnits(path: string, columns?: readonly string[]): Promise<ReadItem[]> {
-  const options = columns === undefined ? {} : { columns };
-  const files = await discoverDataFiles(path, { baseDir: dir });
-  const all: ReadItem[] = [];
-  for await (const unit of planReadUnits(files, { unitBytes: MIB, ...options })) {
-    all.push(...(await collect(readUnit(unit, options))));
-  }
-  return all;
-}
-
-async function failure(work: Promise<unknown>): Promise<TuneyardError> {
-  const result = await work.catch((error: unknown) => error);
-  expect(result).toBeInstanceOf(TuneyardError);
-  return result as TuneyardError;
-}
-
-/** A file that cannot be read: name, content, code, and what the message must say besides the path. */
-type Refused = readonly [
-  what: string,
-  name: string,
-  content: () => string | Buffer,
-  code: string,
-  says: string | RegExp,
-];
 
 const gzipped = (text: string | Buffer) => gzipSync(text);
 

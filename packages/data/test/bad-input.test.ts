@@ -7,13 +7,11 @@ import { mkdtemp, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateRawSync, gzipSync } from 'node:zlib';
-import { TuneyardError } from '@tuneyard/core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   countRows,
   discoverDataFiles,
   planReadUnits,
-  type ReadItem,
   readRecords,
   readUnit,
 } from '../src/index.js';
@@ -27,10 +25,7 @@ import {
   replaced,
   zstdFrame,
 } from './bad-input-files.js';
-
-const MIB = 1024 * 1024;
-/** What reading may add to the resident memory, whatever the file claims. */
-const MEMORY_LIMIT = 400 * MIB;
+import { collect, failure, MEMORY_LIMIT, type Refused, readInUnits } from './bad-input-reading.js';
 
 let dir = '';
 beforeAll(async () => {
@@ -42,38 +37,6 @@ function save(name: string, bytes: string | Buffer): string {
   writeFileSync(path, bytes);
   return path;
 }
-
-async function collect(items: AsyncIterable<ReadItem>): Promise<ReadItem[]> {
-  const all: ReadItem[] = [];
-  for await (const item of items) all.push(item);
-  return all;
-}
-
-/** Reads a file as preprocessing does: found, cut, read. */
-async function readInUnits(path: string, columns?: readonly string[]): Promise<ReadItem[]> {
-  const options = columns === undefined ? {} : { columns };
-  const files = await discoverDataFiles(path, { baseDir: dir });
-  const all: ReadItem[] = [];
-  for await (const unit of planReadUnits(files, { unitBytes: MIB, ...options })) {
-    all.push(...(await collect(readUnit(unit, options))));
-  }
-  return all;
-}
-
-async function failure(work: Promise<unknown>): Promise<TuneyardError> {
-  const result = await work.catch((error: unknown) => error);
-  expect(result).toBeInstanceOf(TuneyardError);
-  return result as TuneyardError;
-}
-
-/** A file that cannot be read: name, content, code, and what the message must say besides the path. */
-type Refused = readonly [
-  what: string,
-  name: string,
-  content: () => string | Buffer,
-  code: string,
-  says: string | RegExp,
-];
 
 const flat = () => fixture('flat-none-pages.parquet');
 const gzipped = (text: string | Buffer) => gzipSync(text);
