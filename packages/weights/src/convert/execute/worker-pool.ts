@@ -8,8 +8,8 @@ import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { reviveError, type SerializedError, TuneyardError } from '@tuneyard/core';
 import { WEIGHTS_ERRORS } from '../../errors.js';
+import { BatchQueue, type TaskBatch } from './batch-queue.js';
 import { type BatchResult, BatchRunner, type RunSettings } from './batch-runner.js';
-import type { MoveTask } from './move-task.js';
 
 /** From a thread: one message per batch. */
 export type BatchMessage =
@@ -29,7 +29,7 @@ export async function runBatches(
   settings: RunSettings,
   options: {
     readonly workers: number;
-    readonly batches: Iterator<readonly MoveTask[]>;
+    readonly batches: Iterator<TaskBatch>;
     readonly onResult: (result: BatchResult) => void;
   },
 ): Promise<void> {
@@ -38,13 +38,14 @@ export async function runBatches(
     await runHere(settings, batches, onResult);
     return;
   }
+  const queue = new BatchQueue(batches);
   const threads = Array.from({ length: workers }, () => new BatchThread(settings));
   const stop = new Int32Array(settings.stop);
   let failure: unknown = null;
   const drive = async (thread: BatchThread): Promise<void> => {
     try {
-      for (let next = batches.next(); !next.done; next = batches.next()) {
-        onResult(await thread.run(next.value));
+      for (let next = queue.take(thread); next !== null; next = queue.take(thread)) {
+        onResult(await thread.run(next));
         if (Atomics.load(stop, 0) !== 0) return;
       }
     } catch (error) {
@@ -60,7 +61,7 @@ export async function runBatches(
 
 async function runHere(
   settings: RunSettings,
-  batches: Iterator<readonly MoveTask[]>,
+  batches: Iterator<TaskBatch>,
   onResult: (result: BatchResult) => void,
 ): Promise<void> {
   const runner = new BatchRunner(settings);
@@ -100,7 +101,7 @@ class BatchThread {
     });
   }
 
-  run(tasks: readonly MoveTask[]): Promise<BatchResult> {
+  run(tasks: TaskBatch): Promise<BatchResult> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
