@@ -4,33 +4,13 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-
-/** As much of wabt's interface as is used. */
-export interface WatAssembler {
-  parseWat(
-    name: string,
-    text: string,
-    features: { readonly simd: boolean; readonly bulk_memory: boolean },
-  ): { validate(): void; toBinary(options: object): { readonly buffer: Uint8Array } };
-}
+import openAssembler from 'wabt';
 
 const FOLDER = fileURLToPath(new URL('../packages/weights/src/kernels/simd/', import.meta.url));
 
-/** Loads the assembler; null where the package is not installed. */
-export async function loadAssembler(): Promise<WatAssembler | null> {
-  // A name in a variable: the package is looked for when this runs, not when it is compiled.
-  const name: string = 'wabt';
-  try {
-    const { default: open } = (await import(name)) as { default: () => Promise<WatAssembler> };
-    return await open();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return null;
-    throw error;
-  }
-}
-
 /** Assembles the kernels and formats the module that holds them. */
-export async function renderKernelModule(assembler: WatAssembler): Promise<string> {
+export async function renderKernelModule(): Promise<string> {
+  const assembler = await openAssembler();
   const text = await readFile(`${FOLDER}tensor-moves.wat`, 'utf8');
   const module = assembler.parseWat('tensor-moves.wat', text, { simd: true, bulk_memory: true });
   module.validate();
@@ -44,7 +24,5 @@ export const TENSOR_MOVES_WASM =
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const assembler = await loadAssembler();
-  if (assembler === null) throw new Error('The npm package wabt is not installed');
-  await writeFile(`${FOLDER}tensor-moves-wasm.ts`, await renderKernelModule(assembler));
+  await writeFile(`${FOLDER}tensor-moves-wasm.ts`, await renderKernelModule());
 }
