@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SafetensorsReader } from '@tuneyard/formats';
@@ -51,6 +51,28 @@ async function expectSame(a: string, b: string): Promise<void> {
 }
 
 describe('conversion through files', () => {
+  it('goes on with what belongs to the weights when that failed', async () => {
+    const [source, target] = [fresh(), fresh()];
+    await makeTinyCheckpoint('llama', source);
+    const planned = await planConversion({ ...FILES, source, to: 'megatron' });
+    const from = join(root, 'late.json');
+    const request = { ...planned, carried: [{ from, to: 'late.json' }] };
+    await expect(runConversion(request, target, { workers: 0 })).rejects.toMatchObject({
+      code: 'WEIGHTS_CONVERT_WRITE',
+    });
+    expect(existsSync(join(target, 'latest_checkpointed_iteration.txt'))).toBe(false);
+
+    writeFileSync(from, '{}');
+    const result = await runConversion(request, target, { workers: 0 });
+    expect(result).toMatchObject({ readBytes: 0, writtenBytes: 0, resumedFiles: 1 });
+    expect(readFileSync(join(target, 'late.json'), 'utf8')).toBe('{}');
+    expect(readFileSync(join(target, 'latest_checkpointed_iteration.txt'), 'utf8')).toBe('1');
+    expect(existsSync(join(target, '.conversion'))).toBe(false);
+    await expect(runConversion(request, target, { workers: 0 })).rejects.toMatchObject({
+      code: 'WEIGHTS_OUTPUT_EXISTS',
+    });
+  });
+
   /** This variant has biases in its attention that Megatron's has no place for. */
   const unplaced = ['deepseek2-lite'];
   const families = FAMILY_FIXTURES.filter((name) => !unplaced.includes(name));

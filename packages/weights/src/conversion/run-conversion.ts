@@ -14,7 +14,7 @@ import type { PlannedConversion } from './plan-checkpoint.js';
  * Writes a checkpoint into a directory, which is created.
  *
  * Weights come first; configuration, tokenizer files and, last, the index or tracker that readers look for follow when
- * every weight file is whole. An interrupted run leaves none of the final names; the same call goes on.
+ * every weight file is whole. The same call goes on where an interrupted run stopped.
  * Throws: the codes of `executeConversion`; `FILE_…`.
  */
 export async function runConversion(
@@ -22,15 +22,18 @@ export async function runConversion(
   outDir: string,
   options: ExecuteOptions = {},
 ): Promise<ConversionResult> {
-  await mkdir(outDir, { recursive: true });
-  const result = await executeConversion(plan, outDir, options);
-  for (const { from, to } of carried) {
-    throwIfAborted(options.signal);
-    await copyFile(from, join(outDir, to));
-  }
-  await writeText(join(outDir, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  for (const { path, text } of plan.texts) await writeText(join(outDir, path), text);
-  return result;
+  return await executeConversion(plan, outDir, {
+    ...options,
+    finish: async () => {
+      for (const { from, to } of carried) {
+        throwIfAborted(options.signal);
+        await copyFile(from, join(outDir, to));
+      }
+      await writeText(join(outDir, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+      for (const { path, text } of plan.texts) await writeText(join(outDir, path), text);
+      await options.finish?.();
+    },
+  });
 }
 
 async function writeText(path: string, text: string): Promise<void> {

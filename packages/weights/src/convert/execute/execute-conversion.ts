@@ -46,6 +46,11 @@ export interface ExecuteOptions {
   readonly isSparse?: boolean;
   /** Replace files that are there under the final names. Default false: they are refused. */
   readonly isOverwriting?: boolean;
+  /**
+   * Writes what belongs to the files, once they have their final names. When it fails or the process ends in it, the
+   * same plan goes on with it.
+   */
+  readonly finish?: () => Promise<void>;
 }
 
 /** What a conversion did. */
@@ -108,7 +113,7 @@ export async function executeConversion(
       const counts = await run.execute();
       throwIfAborted(options.signal);
       const result = { ...counts, resumedFiles, ...describeOutput(plan, stage) };
-      await stage.commit();
+      await stage.commit(options.finish);
       return result;
     } catch (error) {
       await stage.abandon();

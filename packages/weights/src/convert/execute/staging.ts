@@ -123,8 +123,12 @@ export class Stage {
     }
   }
 
-  /** Gives every file its final name and removes the stage. Throws: `WEIGHTS_CONVERT_WRITE`. */
-  async commit(): Promise<void> {
+  /**
+   * Gives every file its final name, finishes, and removes the stage.
+   *
+   * Throws: `WEIGHTS_CONVERT_WRITE`, and what `finish` throws.
+   */
+  async commit(finish?: () => Promise<void>): Promise<void> {
     const { outDir, paths, directory, isDurable } = this.#options;
     try {
       await this.#journal.commit();
@@ -139,6 +143,7 @@ export class Stage {
         });
       }
       if (isDurable) for (const folder of folders) await syncFolder(folder);
+      await finish?.();
       await this.#journal.close();
       await removeStage(directory);
     } catch (error) {
