@@ -8,7 +8,7 @@ import { writeShardedSafetensors } from '@tuneyard/formats';
 export interface SyntheticModel {
   readonly directory: string;
   readonly dtype: 'BF16' | 'F32';
-  /** Bytes of weights; what is made has at most this, but at least two layers. */
+  /** Bytes of weights; what is made has at least this, in an even number of layers. */
   readonly bytes: number;
 }
 
@@ -27,7 +27,7 @@ export async function writeSyntheticModel(model: SyntheticModel): Promise<number
   const around = tensorsAround(shape).reduce((sum, [, dims]) => sum + product(dims) * size, 0);
   const layer = tensorsOfLayer(shape, 0).reduce((sum, [, dims]) => sum + product(dims) * size, 0);
   // Even, for two pipeline stages.
-  const layers = 2 * Math.max(1, Math.floor((bytes - around) / layer / 2));
+  const layers = 2 * Math.max(1, Math.ceil((bytes - around) / layer / 2));
   const tensors = [
     ...tensorsAround(shape),
     ...Array.from({ length: layers }, (_, i) => tensorsOfLayer(shape, i)).flat(),
