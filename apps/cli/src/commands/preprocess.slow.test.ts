@@ -10,7 +10,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 const MODEL = fileURLToPath(new URL('../../../../assets/models/stories260k-hf', import.meta.url));
 const FLAGS = ['--conditions=@tuneyard/source', '--import', 'tsx'];
-const ROWS = 12_000;
+/** Some sixteen parts. */
+const ROWS = 40_000;
 
 let dir: string;
 let data: string;
@@ -105,7 +106,7 @@ describe('tuneyard preprocess', () => {
 
   it('killed at random moments, ends with the bytes of a run that was not', async () => {
     const rng = createRng(Date.now());
-    const moments = [1 + rng.nextInt(5), 8 + rng.nextInt(5)];
+    const moments = [1 + rng.nextInt(5), 7 + rng.nextInt(4)];
     for (const moment of moments) {
       const child = start(join(dir, 'killed'), ['--workers', '2', ...PACKED]);
       const ended = end(child);
