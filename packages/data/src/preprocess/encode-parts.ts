@@ -55,6 +55,8 @@ export interface Part extends PartSummary {
 export interface EncodedParts {
   readonly parts: readonly (readonly Part[])[];
   readonly facts: OpenedFacts;
+  /** Parts that an interrupted run had committed. */
+  readonly reusedParts: number;
 }
 
 /**
@@ -68,8 +70,9 @@ export async function encodeParts(options: EncodePartsOptions): Promise<EncodedP
   const crew = openEncodeCrew(settings, options.workers, options.signal);
   try {
     const facts = await crew.opened;
-    const parts = await new EncodeRun(options, crew).execute();
-    return { parts, facts };
+    const run = new EncodeRun(options, crew);
+    const parts = await run.execute();
+    return { parts, facts, reusedParts: run.reusedParts };
   } finally {
     await crew.close();
   }
@@ -93,6 +96,10 @@ class EncodeRun {
     this.#totalBytes = options.inputs
       .flatMap((input) => input.files)
       .reduce((sum, file) => sum + file.bytes, 0);
+  }
+
+  get reusedParts(): number {
+    return this.#reusedParts;
   }
 
   async execute(): Promise<Part[][]> {

@@ -284,6 +284,24 @@ describe('preprocess', () => {
     expect(report.packing?.rows).toBe(packs.length);
   });
 
+  it('goes on when every part was there', async () => {
+    const path = await writeLines('all.jsonl', makeRows(50, 10));
+    const stopping = new AbortController();
+    const options = optionsFor([path], alpaca, {
+      unitBytes: 400,
+      signal: stopping.signal,
+      onProgress: ({ phase }) => {
+        if (phase === 'write') stopping.abort();
+      },
+    });
+    await expect(preprocess(options)).rejects.toMatchObject({ code: 'CANCELLED' });
+    const { signal: _s, onProgress: _p, ...again } = options;
+    const phases = new Set<string>();
+    const result = await preprocess({ ...again, onProgress: ({ phase }) => phases.add(phase) });
+    expect(result.reusedParts).toBeGreaterThan(5);
+    expect([...phases]).toEqual(['write']);
+  });
+
   it('goes on from the parts of an interrupted run, with the same bytes', async () => {
     const path = await writeLines('r.jsonl', makeRows(200, 10));
     const whole = optionsFor([path], alpaca, { unitBytes: 400 });

@@ -121,18 +121,14 @@ export async function preprocess(options: PreprocessOptions): Promise<Preprocess
     options.unitBytes ??
     Math.min(MAX_UNIT_BYTES, Math.max(MIN_UNIT_BYTES, Math.ceil(bytes / UNITS)));
   const workers = options.workers ?? defaultWorkers(bytes, unitBytes);
-  let reusedParts = 0;
-  const { parts, facts } = await encodeParts({
+  const { parts, facts, reusedParts } = await encodeParts({
     settings: encodeSettingsOf(options),
     inputs,
     workDir: options.workDir,
     workers,
     unitBytes,
     ...withSignal(options),
-    onProgress: (progress) => {
-      reusedParts = progress.reusedParts;
-      options.onProgress?.({ phase: 'encode', ...progress });
-    },
+    onProgress: (progress) => options.onProgress?.({ phase: 'encode', ...progress }),
   });
   const { kind, fields, vocabSize } = facts;
   const survey = await surveyParts(parts, {
