@@ -28,6 +28,7 @@ import type {
 import { planHfToMegatron } from '../src/megatron/plan-conversion.js';
 import { DEFAULT_MEGATRON_SETTINGS } from '../src/megatron/settings.js';
 import type { ChildReport, ChildTask } from './execute-child.js';
+import { hfSources } from './megatron/hf-sources.js';
 
 const run = promisify(execFile);
 const CHILD = fileURLToPath(new URL('./execute-child.ts', import.meta.url));
@@ -256,7 +257,13 @@ function sparseLlama70b(): { plan: ConversionPlan; bytes: number } {
     }
   }
   const settings = { ...DEFAULT_MEGATRON_SETTINGS, tensorParallel: 8 };
-  const megatron = planHfToMegatron({ model, config, dtype: null, tensors: sources, settings });
+  const megatron = planHfToMegatron({
+    model,
+    config,
+    dtype: null,
+    sources: hfSources(model, sources),
+    settings,
+  });
   const bytes = sources.reduce((sum, { rows, cols }) => sum + rows * cols * 2, 0);
   return { plan: { sources: megatron.sources, files: megatron.files }, bytes };
 }

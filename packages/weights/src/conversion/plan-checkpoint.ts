@@ -12,7 +12,12 @@ import type { HfFileNaming } from '../convert/plan-shards.js';
 import { WEIGHTS_ERRORS } from '../errors.js';
 import { assertMegatronSettings } from '../megatron/check-settings.js';
 import { type MegatronCheckpoint, recogniseMegatron } from '../megatron/checkpoint.js';
-import { type CheckpointPlan, planMegatronToHf, planReshard } from '../megatron/plan-conversion.js';
+import {
+  type CheckpointPlan,
+  planHfToMegatron,
+  planMegatronToHf,
+  planReshard,
+} from '../megatron/plan-conversion.js';
 import { DEFAULT_MEGATRON_SETTINGS, type MegatronSettings } from '../megatron/settings.js';
 import type { Iteration } from '../megatron/tracker.js';
 import { distributedSources } from '../source/distributed/distributed-sources.js';
@@ -100,12 +105,9 @@ export async function planConversion(request: ConversionRequest): Promise<Planne
   const settings = { ...DEFAULT_MEGATRON_SETTINGS, ...request.target };
   assertMegatronSettings(model, settings, 'write');
   const sources = await hfSources(request.source, model);
-  const whole = { sources, settings, args: {}, vocabularyRows: model.sizes.vocab };
-  const iteration = settings.spec === 'ascendspeed' ? 'release' : 1;
-  const plan = planReshard({ ...input, checkpoint: whole, settings, iteration });
   return {
     ...base,
-    plan,
+    plan: planHfToMegatron({ ...input, sources, settings }),
     sourceKind: 'hf',
     sourceSettings: null,
     targetSettings: settings,

@@ -7,17 +7,14 @@ import {
   composePlan,
   type StoredSource,
 } from '../convert/compose-plan.js';
-import { type HfStyle, hfLayout, hfStyleOf } from '../convert/hf-layout.js';
-import { ignorableTensors } from '../convert/hf-tensor-check.js';
+import { type HfStyle, hfLayout } from '../convert/hf-layout.js';
 import type {
   ConversionPlan,
   ConvertedDtype,
   LogicalModel,
-  SourceTensor,
   TargetFile,
 } from '../convert/logical-model.js';
 import { type HfFileOptions, planHfFiles } from '../convert/plan-shards.js';
-import { matchSources } from '../convert/plan-sources.js';
 import { buildArguments, type MegatronArguments } from './arguments.js';
 import type { MegatronCheckpoint } from './checkpoint.js';
 import { megatronLayout } from './megatron-layout.js';
@@ -50,9 +47,9 @@ export interface PlanInput {
   readonly dtype: ConvertedDtype | null;
 }
 
-/** From tensors of a Hugging Face directory, by their names. */
+/** From the tensors of a Hugging Face directory. */
 export interface HfInput extends PlanInput {
-  readonly tensors: readonly SourceTensor[];
+  readonly sources: readonly StoredSource[];
   readonly settings: MegatronSettings;
 }
 
@@ -69,28 +66,10 @@ export interface ReshardInput extends PlanInput {
   readonly iteration: Iteration;
 }
 
-/** Tensors of Hugging Face files: each logical tensor by the family's names. Throws as {@link matchSources}. */
-export function hfSources(
-  model: LogicalModel,
-  tensors: readonly SourceTensor[],
-): readonly StoredSource[] {
-  const style = hfStyleOf(
-    model,
-    tensors.map(({ name }) => name),
-  );
-  return matchSources(
-    hfLayout(model, { style }),
-    tensors.map((tensor) => ({ shard: '', tensor })),
-    { isIgnored: ignorableTensors(model) },
-  );
-}
-
-/** Hugging Face → Megatron. Throws as {@link matchSources}, {@link megatronLayout} and {@link composePlan}. */
+/** Hugging Face → Megatron. Throws as {@link megatronLayout} and {@link composePlan}. */
 export function planHfToMegatron(input: HfInput): CheckpointPlan {
-  const { model, settings } = input;
-  const sources = hfSources(model, input.tensors);
-  const iteration = settings.spec === 'ascendspeed' ? 'release' : 1;
-  return megatronPlan(sources, { ...input, iteration });
+  const iteration = input.settings.spec === 'ascendspeed' ? 'release' : 1;
+  return megatronPlan(input.sources, { ...input, iteration });
 }
 
 /** Megatron → Megatron of another division or other names. */

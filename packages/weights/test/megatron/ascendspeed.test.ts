@@ -5,6 +5,7 @@ import { logicalModel } from '../../src/convert/logical-config.js';
 import { planHfToMegatron } from '../../src/megatron/plan-conversion.js';
 import { DEFAULT_MEGATRON_SETTINGS, type MegatronSettings } from '../../src/megatron/settings.js';
 import { countByName, hfMemory, readFamily, runPlan } from './family-trip.js';
+import { hfSources } from './hf-sources.js';
 
 interface Golden {
   readonly config: { readonly num_key_value_heads: number };
@@ -51,7 +52,13 @@ describe('the shards of AscendSpeed', () => {
       };
       const { tensors, memory } = hfMemory(model);
       countByName(memory);
-      const plan = planHfToMegatron({ model, config, tensors, settings, dtype: null });
+      const plan = planHfToMegatron({
+        model,
+        config,
+        sources: hfSources(model, tensors),
+        settings,
+        dtype: null,
+      });
       const written = runPlan(plan, memory);
       const found: Record<string, Record<string, unknown>> = {};
       for (const { path, tensors: targets } of plan.files) {

@@ -22,6 +22,7 @@ import {
   readFamily,
   runPlan,
 } from './family-trip.js';
+import { hfSources } from './hf-sources.js';
 
 const LLAMA = readFamily('llama');
 const MOE = readFamily('qwen3-moe');
@@ -40,7 +41,13 @@ function write(family: typeof LLAMA, changes: Partial<MegatronSettings>): Writte
     ...changes,
   };
   const { tensors, memory } = hfMemory(model);
-  const plan = planHfToMegatron({ model, config, tensors, settings, dtype: null });
+  const plan = planHfToMegatron({
+    model,
+    config,
+    sources: hfSources(model, tensors),
+    settings,
+    dtype: null,
+  });
   const args = buildArguments(model, config, settings);
   return { settings, files: listFiles(plan, args), memory: runPlan(plan, memory) };
 }
@@ -238,7 +245,7 @@ describe('planHfToMegatron', () => {
         config,
         settings,
         dtype: null,
-        tensors: [...tensors, ...names.map((name) => ({ ...tensors[0]!, name }))],
+        sources: hfSources(model, [...tensors, ...names.map((name) => ({ ...tensors[0]!, name }))]),
       });
     plan('lm_head.weight', 'model.layers.0.self_attn.rotary_emb.inv_freq');
     expect(() => plan('model.layers.7.mlp.up_proj.weight')).toThrow('model.layers.7.mlp.up_proj');

@@ -15,6 +15,7 @@ import {
   planMegatronToHf,
 } from '../../src/megatron/plan-conversion.js';
 import { DEFAULT_MEGATRON_SETTINGS, type MegatronSettings } from '../../src/megatron/settings.js';
+import { hfSources } from './hf-sources.js';
 import { numberedTensors, runPieces, type Stored, storeBySpecs } from './run-plan.js';
 
 const FIXTURES = new URL('../fixtures/families/', import.meta.url);
@@ -129,7 +130,13 @@ export function expectRoundTrip(family: Family, changes: Partial<MegatronSetting
   const { model, config } = family;
   const settings = { ...DEFAULT_MEGATRON_SETTINGS, ...changes };
   const { tensors, memory } = hfMemory(model);
-  const there = planHfToMegatron({ model, config, tensors, settings, dtype: null });
+  const there = planHfToMegatron({
+    model,
+    config,
+    sources: hfSources(model, tensors),
+    settings,
+    dtype: null,
+  });
   const args = buildArguments(model, config, settings);
   const checkpoint = recogniseMegatron(listFiles(there, args), model, config);
   const back = planMegatronToHf({

@@ -6,6 +6,7 @@ import { logicalModel } from '../../src/convert/logical-config.js';
 import { planHfToMegatron } from '../../src/megatron/plan-conversion.js';
 import { DEFAULT_MEGATRON_SETTINGS } from '../../src/megatron/settings.js';
 import { hfMemory, type Memory, runPlan } from './family-trip.js';
+import { hfSources } from './hf-sources.js';
 
 interface Division {
   readonly largest_logit: number;
@@ -61,7 +62,13 @@ describe('the shards that megatron-core loaded', () => {
         const model = logicalModel(config, name);
         const { tensors, memory } = hfMemory(model);
         fill(memory);
-        const plan = planHfToMegatron({ model, config, tensors, settings, dtype: null });
+        const plan = planHfToMegatron({
+          model,
+          config,
+          sources: hfSources(model, tensors),
+          settings,
+          dtype: null,
+        });
         const found: Record<string, Record<string, string>> = {};
         for (const [key, { numbers }] of runPlan(plan, memory)) {
           const [path = '', tensor = ''] = key.split('\n');

@@ -9,6 +9,7 @@ import { recogniseMegatron } from '../../src/megatron/checkpoint.js';
 import { planHfToMegatron, planMegatronToHf } from '../../src/megatron/plan-conversion.js';
 import { DEFAULT_MEGATRON_SETTINGS, type MegatronSettings } from '../../src/megatron/settings.js';
 import { countByName, hfMemory, listFiles, readFamily, runPlan } from './family-trip.js';
+import { hfSources } from './hf-sources.js';
 import type { Stored } from './run-plan.js';
 
 /** Shape and first 16 digits of the SHA-256 of int32 elements, by tensor name. */
@@ -65,7 +66,13 @@ describe('the shards of MindSpeed-LLM', () => {
     it(`are made alike: ${name}`, () => {
       const golden = readGolden(name);
       const { config, model, settings, tensors, memory } = caseOf(golden, name);
-      const plan = planHfToMegatron({ model, config, tensors, settings, dtype: null });
+      const plan = planHfToMegatron({
+        model,
+        config,
+        sources: hfSources(model, tensors),
+        settings,
+        dtype: null,
+      });
       const written = runPlan(plan, memory);
       const found: Record<string, Record<string, Record<string, unknown>>> = {};
       for (const { path, tensors: targets, extra } of plan.files) {
@@ -88,7 +95,13 @@ describe('the shards of MindSpeed-LLM', () => {
     it(`come back in the files of the original: ${name}`, () => {
       const golden = readGolden(name);
       const { config, model, settings, tensors, memory } = caseOf(golden, name);
-      const there = planHfToMegatron({ model, config, tensors, settings, dtype: null });
+      const there = planHfToMegatron({
+        model,
+        config,
+        sources: hfSources(model, tensors),
+        settings,
+        dtype: null,
+      });
       const files = listFiles(there, golden.arguments);
       const checkpoint = recogniseMegatron(files, model, config);
       const options = { naming: 'layers', maxShardBytes: 1, dtype: null } as const;

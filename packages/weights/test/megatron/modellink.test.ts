@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { planHfToMegatron } from '../../src/megatron/plan-conversion.js';
 import { DEFAULT_MEGATRON_SETTINGS, type MegatronSettings } from '../../src/megatron/settings.js';
 import { countByName, hfMemory, readFamily, runPlan } from './family-trip.js';
+import { hfSources } from './hf-sources.js';
 
 interface Golden {
   readonly family: string;
@@ -39,7 +40,13 @@ describe('the shards of ModelLink', () => {
       };
       const { tensors, memory } = hfMemory(model);
       countByName(memory);
-      const plan = planHfToMegatron({ model, config, tensors, settings, dtype: null });
+      const plan = planHfToMegatron({
+        model,
+        config,
+        sources: hfSources(model, tensors),
+        settings,
+        dtype: null,
+      });
       const written = runPlan(plan, memory);
       const found: Record<string, Record<string, unknown>> = {};
       for (const { path, tensors: targets } of plan.files) {
